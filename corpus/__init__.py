@@ -1,0 +1,1 @@
+"""Corpus: Korean text, one sentence a line, a blank line between documents; sample/ is our own."""

@@ -1,0 +1,32 @@
+"""Packaging: the tree's three folders become one importable package, `deeq_bert`.
+
+`package_dir` maps the repository root to `deeq_bert`, so that nothing called `bert`, `corpus` or
+`tokenizers` lands in site-packages, where it would hide other people's packages of that name.
+"""
+
+from setuptools import setup
+
+TEST_REQUIREMENTS = ["pytest>=8", "ruff==0.17.6"]
+
+setup(
+    name="deeq-bert",
+    version="0.1.0",
+    description="Korean BERT from raw text to a pre-trained checkpoint, on TensorFlow 2",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    package_dir={"deeq_bert": "."},
+    packages=["deeq_bert.bert", "deeq_bert.corpus", "deeq_bert.tokenizers"],
+    package_data={"deeq_bert.corpus": ["sample/*"]},
+    install_requires=[
+        "tensorflow>=2.21,<2.22",
+        "absl-py>=2.1",
+        "numpy>=1.26",
+        "tqdm>=4.66",
+        "google-crc32c>=1.5",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "viz": ["tensorboard>=2.19"],
+        "test": TEST_REQUIREMENTS,
+    },
+)
