@@ -1,0 +1,365 @@
+"""Makes the records that BERT is pre-trained on: text in, TFRecord files out.
+
+Example:
+  python bert/create_pretraining_data.py --input_file="text/*.txt" --vocab_file=vocab.txt \\
+    --do_lower_case=False --output_file=records/train.tfrecord
+"""
+
+import dataclasses
+import itertools
+import os
+import random
+import re
+import time
+from collections.abc import Iterable, Iterator
+
+from absl import flags, logging
+from tqdm import tqdm
+
+from deeq_bert.bert import instances, records
+from deeq_bert.bert.examples import ExampleEncoder, decode_example
+from deeq_bert.bert.tokenization import FullTokenizer
+from deeq_bert.tokenizers import command_line, files, vocabulary
+from deeq_bert.tokenizers.errors import InputError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+    "input_file",
+    None,
+    "The text: UTF-8, a sentence a line, a blank line between documents. Paths and glob patterns, "
+    "separated by commas; at least one file must match.",
+    required=True,
+)
+flags.DEFINE_string(
+    "output_file",
+    None,
+    "The TFRecord file to write, or several, separated by commas, which get the instances in "
+    "turn. None may be an input file.",
+    required=True,
+)
+flags.DEFINE_string(
+    "vocab_file",
+    None,
+    "The vocabulary: UTF-8, a token a line, among them [UNK], [CLS], [SEP] and [MASK].",
+    required=True,
+)
+flags.DEFINE_enum(
+    "tokenizer",
+    "wordpiece",
+    ["wordpiece", "deeq", "deeq-wordpiece"],
+    "How text becomes tokens. wordpiece is BERT's own; the other two, which split words into "
+    "morphemes, are not available in this version.",
+)
+flags.DEFINE_bool(
+    "do_lower_case",
+    True,
+    "Whether to lower-case the text and strip accents, which takes Hangul apart. Must be what the "
+    "vocabulary was made with: False for a cased one, as Korean ones are.",
+)
+flags.DEFINE_bool(
+    "do_whole_word_mask",
+    False,
+    "Whether to mask all pieces of a word together instead of each by itself.",
+)
+flags.DEFINE_integer(
+    "max_seq_length",
+    128,
+    "How many tokens an instance has, [CLS] and both [SEP] included; shorter ones are padded. At "
+    "least 5, and the same in pre-training.",
+)
+flags.DEFINE_integer(
+    "max_predictions_per_seq",
+    20,
+    "How many tokens of an instance are masked at most. At least 1; to cap nothing, at least "
+    "max_seq_length times masked_lm_prob.",
+)
+flags.DEFINE_integer(
+    "random_seed",
+    12345,
+    "What the random choices start from: the same seed, text and flags give the same records. Any "
+    "integer.",
+)
+flags.DEFINE_integer(
+    "dupe_factor",
+    10,
+    "How many times each document is used, every time with other masks and pairs. At least 1.",
+)
+flags.DEFINE_float(
+    "masked_lm_prob",
+    0.15,
+    "The share of tokens to mask. From 0 to 1; an instance has at least one mask in any case.",
+)
+flags.DEFINE_float(
+    "short_seq_prob",
+    0.1,
+    "The share of documents that are made into shorter instances than max_seq_length. From 0 to 1.",
+)
+
+# The [UNK] share of so many lines tells whether text and vocabulary belong together.
+_SAMPLE_LINES = 1000
+_MAX_UNKNOWN_SHARE = 0.05
+
+_LOGGED_EXAMPLES = 20
+
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+
+
+@dataclasses.dataclass
+class _Totals:
+    """What the instances add up to."""
+
+    count: int = 0
+    tokens: int = 0
+    random_next: int = 0
+
+    def add(self, instance: instances.TrainingInstance) -> None:
+        self.count += 1
+        self.tokens += len(instance.input_ids)
+        self.random_next += instance.is_random_next
+
+
+def main() -> None:
+    """Makes the records that the flags ask for."""
+    started = time.monotonic()
+    _check_ranges()
+    tokenizer = _load_tokenizer()
+    input_files = _find_input_files()
+    output_files = _prepare_output_files(input_files)
+    _warn_of_capped_predictions()
+
+    reader = _read_documents(input_files, tokenizer)
+    rng = random.Random(FLAGS.random_seed)
+    examples, totals = _make_examples(reader.documents, tokenizer, rng)
+    rng.shuffle(examples)
+
+    _log_first_examples(examples, tokenizer)
+    _write_records(examples, output_files)
+    _log_summary(reader.counts, totals, input_files, output_files, time.monotonic() - started)
+    _warn_of_next_sentences(reader.counts, totals)
+
+
+def _check_ranges() -> None:
+    for name, lowest in (("max_seq_length", 5), ("max_predictions_per_seq", 1), ("dupe_factor", 1)):
+        if FLAGS[name].value < lowest:
+            raise InputError(f"--{name}={FLAGS[name].value}: must be {lowest} or more.")
+    for name in ("masked_lm_prob", "short_seq_prob"):
+        # Written so that NaN fails.
+        if not 0 <= FLAGS[name].value <= 1:
+            raise InputError(f"--{name}={FLAGS[name].value}: must be from 0 to 1.")
+
+
+def _load_tokenizer() -> FullTokenizer:
+    if FLAGS.tokenizer != "wordpiece":
+        raise InputError(
+            f"--tokenizer={FLAGS.tokenizer} is not available in this version. Leave the flag out "
+            "to use wordpiece, BERT's own."
+        )
+    tokenizer = FullTokenizer(FLAGS.vocab_file, FLAGS.do_lower_case)
+    vocabulary.check_special_tokens(tokenizer.vocab, FLAGS.vocab_file)
+    vocabulary.check_no_duplicates(FLAGS.vocab_file)
+    return tokenizer
+
+
+def _find_input_files() -> list[str]:
+    input_files, unmatched = files.expand_patterns(FLAGS.input_file)
+    if not input_files:
+        raise InputError(
+            f"--input_file={FLAGS.input_file}: no file matches. Give the path of a text file, or a "
+            "pattern in quotes."
+        )
+    for pattern in unmatched:
+        logging.warning("--input_file: nothing matches %s; going on with the other files.", pattern)
+    logging.info("*** Reading from input files ***")
+    for path in input_files:
+        logging.info("  %s", path)
+    return input_files
+
+
+def _prepare_output_files(input_files: Iterable[str]) -> list[str]:
+    output_files = [path for part in FLAGS.output_file.split(",") if (path := part.strip())]
+    if not output_files:
+        raise InputError(
+            f"--output_file={FLAGS.output_file}: names no file. Give the path of the file to write."
+        )
+    taken = {os.path.realpath(path): "--input_file" for path in input_files}
+    taken[os.path.realpath(FLAGS.vocab_file)] = "--vocab_file"
+    for path in output_files:
+        flag = taken.setdefault(os.path.realpath(path), "--output_file")
+        if flag != "--output_file":
+            raise InputError(
+                f"--output_file={path} would overwrite what {flag} names. Choose another name."
+            )
+    if len({os.path.realpath(path) for path in output_files}) < len(output_files):
+        raise InputError(
+            f"--output_file={FLAGS.output_file}: names a file twice. Choose different names."
+        )
+    for path in output_files:
+        files.make_parent_folder(path)
+    return output_files
+
+
+def _warn_of_capped_predictions() -> None:
+    needed = round(FLAGS.max_seq_length * FLAGS.masked_lm_prob)
+    if FLAGS.max_predictions_per_seq < needed:
+        logging.warning(
+            "--max_predictions_per_seq=%d is too small for --masked_lm_prob=%g: a full instance of "
+            "%d tokens would have %d masks, and gets %d. The smallest --max_predictions_per_seq "
+            "that caps nothing is %d.",
+            FLAGS.max_predictions_per_seq,
+            FLAGS.masked_lm_prob,
+            FLAGS.max_seq_length,
+            needed,
+            FLAGS.max_predictions_per_seq,
+            needed,
+        )
+
+
+def _read_documents(input_files: list[str], tokenizer: FullTokenizer) -> instances.DocumentReader:
+    reader = instances.DocumentReader(tokenizer)
+    size = sum(os.path.getsize(path) for path in input_files)
+    with tqdm(
+        total=size, unit="B", unit_scale=True, desc="Reading text", disable=None
+    ) as progress_bar:
+        lines = _read_lines(input_files, progress_bar)
+        has_hangul = False
+        for line in itertools.islice(lines, _SAMPLE_LINES):
+            reader.add_line(line)
+            has_hangul = has_hangul or bool(_HANGUL.search(line))
+        progress_bar.clear()
+        _warn_of_unknown_tokens(reader.counts, has_hangul)
+        for line in lines:
+            reader.add_line(line)
+    if not reader.documents:
+        raise InputError(
+            f"--input_file={FLAGS.input_file}: there is no text in it. Expected a sentence a line "
+            "and a blank line between documents."
+        )
+    return reader
+
+
+def _read_lines(input_files: Iterable[str], progress_bar: tqdm) -> Iterator[str]:
+    for path in input_files:
+        for line in files.read_lines(path):
+            yield line
+            if not progress_bar.disable:
+                progress_bar.update(len(line.encode()) + 1)
+
+
+def _warn_of_unknown_tokens(counts: instances.TextCounts, has_hangul: bool) -> None:
+    if counts.unknown_share <= _MAX_UNKNOWN_SHARE:
+        return
+    advice = "Make sure that --vocab_file was made from text like this."
+    if FLAGS.do_lower_case and has_hangul:
+        advice = (
+            "--do_lower_case=True takes Hangul apart: for a Korean vocabulary in whole syllables "
+            "give --do_lower_case=False."
+        )
+    logging.warning(
+        "%.1f%% of the first %d tokens are [UNK]. %s",
+        100 * counts.unknown_share,
+        counts.tokens,
+        advice,
+    )
+
+
+def _make_examples(
+    documents: list[instances.Document], tokenizer: FullTokenizer, rng: random.Random
+) -> tuple[list[bytes], _Totals]:
+    masker = instances.Masker(
+        tokenizer,
+        FLAGS.masked_lm_prob,
+        FLAGS.max_predictions_per_seq,
+        FLAGS.do_whole_word_mask,
+        rng,
+    )
+    encoder = ExampleEncoder(
+        FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, max(tokenizer.vocab.values()) + 1
+    )
+    examples, totals = [], _Totals()
+    with tqdm(
+        total=len(documents) * FLAGS.dupe_factor,
+        unit="document",
+        desc="Making instances",
+        disable=None,
+    ) as progress_bar:
+        for instance in instances.create_training_instances(
+            documents,
+            tokenizer,
+            masker,
+            FLAGS.max_seq_length,
+            FLAGS.dupe_factor,
+            FLAGS.short_seq_prob,
+            rng,
+            progress_bar.update,
+        ):
+            # Bytes at once: an instance as Python objects takes several times the memory.
+            examples.append(encoder.encode(instance))
+            totals.add(instance)
+    return examples, totals
+
+
+def _log_first_examples(examples: list[bytes], tokenizer: FullTokenizer) -> None:
+    for example in examples[:_LOGGED_EXAMPLES]:
+        features = decode_example(example)
+        token_ids = features["input_ids"][: sum(features["input_mask"])]
+        logging.info("*** Example ***")
+        logging.info("tokens: %s", " ".join(tokenizer.convert_ids_to_tokens(token_ids)))
+        for name, values in features.items():
+            logging.info("%s: %s", name, " ".join(map(str, values)))
+
+
+def _write_records(examples: Iterable[bytes], output_files: list[str]) -> None:
+    logging.info("*** Writing to output files ***")
+    for path in output_files:
+        logging.info("  %s", path)
+    with files.atomic_outputs(output_files) as outputs:
+        for example, output in zip(examples, itertools.cycle(outputs)):
+            output.write(records.frame_record(example))
+
+
+def _log_summary(
+    counts: instances.TextCounts,
+    totals: _Totals,
+    input_files: list[str],
+    output_files: list[str],
+    seconds: float,
+) -> None:
+    megabytes = sum(os.path.getsize(path) for path in input_files) / 1e6
+    padding_share = 1 - totals.tokens / (totals.count * FLAGS.max_seq_length)
+    logging.info(
+        "Read %d documents, %d sentences, %d tokens, %.2f%% of them [UNK].",
+        counts.documents,
+        counts.sentences,
+        counts.tokens,
+        100 * counts.unknown_share,
+    )
+    logging.info(
+        "Wrote %d total instances to %s: %.1f%% padding, %.1f%% random next.",
+        totals.count,
+        ", ".join(output_files),
+        100 * padding_share,
+        100 * totals.random_next / totals.count,
+    )
+    logging.info(
+        "Took %.1f seconds: %.2f MB of text, %.2f MB/s.", seconds, megabytes, megabytes / seconds
+    )
+
+
+def _warn_of_next_sentences(counts: instances.TextCounts, totals: _Totals) -> None:
+    if counts.documents == 1:
+        logging.warning(
+            "The text is a single document, so that random next sentences come from it too and may "
+            "be the true ones. Put a blank line between documents."
+        )
+    if totals.random_next in (0, totals.count):
+        logging.warning(
+            "%s instance has a random next sentence, so that next-sentence prediction learns "
+            "nothing. Expected about half: give documents of several sentences each, a sentence a "
+            "line, a blank line only between documents.",
+            "No" if totals.random_next == 0 else "Every",
+        )
+
+
+if __name__ == "__main__":
+    command_line.run(main)

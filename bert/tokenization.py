@@ -1,0 +1,166 @@
+"""The one door to tokenizers, with the names of the original's `tokenization.py`."""
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from deeq_bert.tokenizers.characters import convert_to_unicode
+from deeq_bert.tokenizers.errors import InputError
+from deeq_bert.tokenizers.vocabulary import UNK, load_vocab
+from deeq_bert.tokenizers.wordpiece import (
+    CONTINUATION,
+    NO_ID,
+    BasicTokenizer,
+    WordIds,
+    WordpieceTokenizer,
+    split_at_whitespace,
+)
+
+__all__ = [
+    "BasicTokenizer",
+    "FullTokenizer",
+    "WordpieceTokenizer",
+    "convert_by_vocab",
+    "convert_ids_to_tokens",
+    "convert_to_unicode",
+    "convert_tokens_to_ids",
+    "load_vocab",
+    "printable_text",
+    "validate_case_matches_checkpoint",
+    "whitespace_tokenize",
+]
+
+_LOWER_CASED_MODELS = frozenset(
+    {
+        "uncased_L-24_H-1024_A-16",
+        "uncased_L-12_H-768_A-12",
+        "multilingual_L-12_H-768_A-12",
+        "chinese_L-12_H-768_A-12",
+    }
+)
+_CASED_MODELS = frozenset(
+    {
+        "cased_L-12_H-768_A-12",
+        "cased_L-24_H-1024_A-16",
+        "multi_cased_L-12_H-768_A-12",
+    }
+)
+
+_Item = TypeVar("_Item")
+_Value = TypeVar("_Value")
+
+
+class FullTokenizer:
+    """Text to WordPiece tokens and ids (the original's class of that name).
+
+    Attributes:
+      vocab: The id of each token, in the order of the vocabulary file.
+      inv_vocab: The token of each id.
+      basic_tokenizer: Splits text into words.
+      wordpiece_tokenizer: Splits words into pieces.
+      continuation_ids: The ids of the tokens that go on with a word, those that begin with "##".
+        Whole-word masking keeps a token whose id is among them with the token before it.
+    """
+
+    def __init__(self, vocab_file: str, do_lower_case: bool = True):
+        """Reads the vocabulary.
+
+        Args:
+          vocab_file: One token a line.
+          do_lower_case: Lower-case and strip accents, as for the vocabulary (see
+            `BasicTokenizer`).
+
+        Raises:
+          InputError: The file cannot serve as a vocabulary (see `load_vocab`).
+        """
+        self.vocab = load_vocab(vocab_file)
+        self.inv_vocab = {index: token for token, index in self.vocab.items()}
+        self.basic_tokenizer = BasicTokenizer(do_lower_case=do_lower_case)
+        self.wordpiece_tokenizer = WordpieceTokenizer(vocab=self.vocab)
+        self.continuation_ids = frozenset(
+            index for token, index in self.vocab.items() if token.startswith(CONTINUATION)
+        )
+        self._vocab_file = vocab_file
+        self._word_ids = WordIds(self.basic_tokenizer, self.wordpiece_tokenizer)
+
+    def tokenize(self, text: str | bytes) -> list[str]:
+        """Returns the tokens of `text`; a word the vocabulary cannot spell is one [UNK]."""
+        return list(map(self.wordpiece_tokenizer.pieces.__getitem__, self._ids(text)))
+
+    def text_to_ids(self, text: str | bytes) -> list[int]:
+        """Returns `convert_tokens_to_ids(tokenize(text))` without making the tokens.
+
+        Raises:
+          InputError: A word is unknown, and the vocabulary has no [UNK].
+        """
+        ids = list(self._ids(text))
+        if UNK not in self.vocab and NO_ID in ids:
+            raise InputError(
+                f"The vocabulary {self._vocab_file} has no {UNK}, and the text has words that need "
+                "it. Name a vocabulary made for BERT."
+            )
+        return ids
+
+    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
+        """Returns the id of each token; KeyError for one that is not in the vocabulary."""
+        return convert_by_vocab(self.vocab, tokens)
+
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """Returns the token of each id; KeyError for an id that is not in the vocabulary."""
+        return convert_by_vocab(self.inv_vocab, ids)
+
+    def _ids(self, text: str | bytes) -> Iterable[int]:
+        words = split_at_whitespace(convert_to_unicode(text))
+        return itertools.chain.from_iterable(map(self._word_ids.__getitem__, words))
+
+
+def convert_by_vocab(vocab: Mapping[_Item, _Value], items: Iterable[_Item]) -> list[_Value]:
+    """Looks each item up; KeyError for one that is not there."""
+    return [vocab[item] for item in items]
+
+
+def convert_tokens_to_ids(vocab: Mapping[str, int], tokens: Iterable[str]) -> list[int]:
+    """Returns the id of each token (see `convert_by_vocab`)."""
+    return convert_by_vocab(vocab, tokens)
+
+
+def convert_ids_to_tokens(inv_vocab: Mapping[int, str], ids: Iterable[int]) -> list[str]:
+    """Returns the token of each id (see `convert_by_vocab`)."""
+    return convert_by_vocab(inv_vocab, ids)
+
+
+def whitespace_tokenize(text: str) -> list[str]:
+    """Splits text at whitespace, as `str.split` understands it."""
+    return text.split()
+
+
+def printable_text(text: str | bytes) -> str:
+    """Returns `text` as it can be logged (see `convert_to_unicode`)."""
+    return convert_to_unicode(text)
+
+
+def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: str | None) -> None:
+    """Checks the case of the text against that of the model, where it is one Google published.
+
+    The only trace of the case is the name of the checkpoint's folder, as it comes out of the
+    archive; any other checkpoint passes.
+
+    Raises:
+      InputError: The model was trained on text of the other case.
+    """
+    match = re.match(r"^.*?([A-Za-z0-9_-]+)/bert_model.ckpt", init_checkpoint or "")
+    if match is None:
+        return
+    model = match.group(1)
+    if model in _LOWER_CASED_MODELS and not do_lower_case:
+        case, needed = "lower-cased", True
+    elif model in _CASED_MODELS and do_lower_case:
+        case, needed = "cased", False
+    else:
+        return
+    raise InputError(
+        f"--do_lower_case={do_lower_case} does not fit --init_checkpoint={init_checkpoint}: "
+        f"{model} was trained on {case} text. Give --do_lower_case={needed}, so that fine-tuning "
+        "sees text as pre-training did; if this is another model, rename its folder."
+    )

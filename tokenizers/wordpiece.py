@@ -1,0 +1,186 @@
+"""WordPiece as BERT uses it: text to words, words to the longest pieces of a vocabulary.
+
+Behaves as `BasicTokenizer` and `WordpieceTokenizer` of google-research/bert do, for every input.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from deeq_bert.tokenizers.characters import (
+    CLEANED,
+    CLEANED_AND_SPLIT,
+    STRIPPED_AND_SPLIT,
+    convert_to_unicode,
+)
+
+CONTINUATION = "##"
+
+# Stands for the id of an unknown word where the vocabulary has no token for it.
+NO_ID = -1
+
+# Longer words hardly ever come twice, and would make the cache large.
+_MAX_REMEMBERED_LENGTH = 64
+
+# Whitespace for str.split, control characters for BERT: they vanish, and what stands around them
+# is one word.
+_VANISHING_WHITESPACE = re.compile("[\x0b\x0c\x1c-\x1f\x85]")
+
+
+def split_at_whitespace(text: str) -> list[str]:
+    """Splits text into the parts whose tokens do not depend on one another.
+
+    The tokens of a text are those of its parts in turn: all that the tokenizers here do to a
+    character depends at most on its neighbours up to the next whitespace.
+    """
+    # None of the characters looked for is printable, and most lines are printable throughout.
+    if not text.isprintable():
+        text = _VANISHING_WHITESPACE.sub("", text)
+    return text.split()
+
+
+class BasicTokenizer:
+    """Splits text into words and punctuation marks, as the original's class of that name."""
+
+    def __init__(self, do_lower_case: bool = True):
+        """Makes a tokenizer.
+
+        Args:
+          do_lower_case: Lower-case the text and strip accents. The latter takes Hangul syllables
+            apart, so it suits only a vocabulary made in the same way.
+        """
+        self.do_lower_case = do_lower_case
+
+    def tokenize(self, text: str | bytes) -> list[str]:
+        """Returns the words, ideographs and punctuation marks of `text`, none of them empty."""
+        text = convert_to_unicode(text)
+        if not self.do_lower_case:
+            return text.translate(CLEANED_AND_SPLIT).split()
+        text = unicodedata.normalize("NFD", text.translate(CLEANED).lower())
+        return text.translate(STRIPPED_AND_SPLIT).split()
+
+
+class WordpieceTokenizer:
+    """Splits words into vocabulary entries, the longest first, as the original's class.
+
+    Attributes:
+      vocab: The id of each piece.
+      unk_token: Stands for a word that cannot be made of pieces.
+      max_input_chars_per_word: A longer word is unknown.
+      pieces: The piece of each id that `ids_of` can give.
+    """
+
+    def __init__(
+        self,
+        vocab: Mapping[str, int],
+        unk_token: str = "[UNK]",
+        max_input_chars_per_word: int = 200,
+    ):
+        """Makes a tokenizer.
+
+        Args:
+          vocab: The id of each piece, all of them different; pieces that go on with a word begin
+            with "##". It may lack `unk_token`.
+          unk_token: Stands for a word that cannot be made of pieces.
+          max_input_chars_per_word: A longer word is unknown.
+        """
+        self.vocab = vocab
+        self.unk_token = unk_token
+        self.max_input_chars_per_word = max_input_chars_per_word
+        self._unknown_id = vocab.get(unk_token, NO_ID)
+        self.pieces = {index: piece for piece, index in vocab.items()}
+        self.pieces[self._unknown_id] = unk_token
+        self._later_pieces = {
+            piece[len(CONTINUATION) :]: index
+            for piece, index in vocab.items()
+            if piece.startswith(CONTINUATION)
+        }
+        self._longest_first = _longest_by_start(self.vocab)
+        self._longest_later = _longest_by_start(self._later_pieces)
+
+    def tokenize(self, text: str | bytes) -> list[str]:
+        """Returns the pieces of the words in `text`, which whitespace separates.
+
+        Args:
+          text: Words as `BasicTokenizer.tokenize` gives them, for instance one of them.
+        """
+        words = convert_to_unicode(text).split()
+        return [self.pieces[index] for word in words for index in self.ids_of(word)]
+
+    def ids_of(self, word: str) -> list[int]:
+        """Returns the ids of the pieces of one word: from the left, the longest that fits.
+
+        A word that cannot be made of pieces has the id of `unk_token` alone, NO_ID where the
+        vocabulary lacks that.
+        """
+        size = len(word)
+        if size > self.max_input_chars_per_word:
+            return [self._unknown_id]
+        ids: list[int] = []
+        known, longest = self.vocab, self._longest_first
+        start = 0
+        while start < size:
+            end = start + longest.get(word[start : start + 2], 1)
+            if end > size:
+                end = size
+            while (index := known.get(word[start:end])) is None:
+                end -= 1
+                if end == start:
+                    return [self._unknown_id]
+            ids.append(index)
+            start = end
+            known, longest = self._later_pieces, self._longest_later
+        return ids
+
+
+def _longest_by_start(pieces: Iterable[str]) -> dict[str, int]:
+    # With two characters known, few lengths remain to be tried; a pair that is not there starts
+    # no piece but its first character.
+    longest: dict[str, int] = {}
+    for piece in pieces:
+        if len(piece) > 1:
+            longest[piece[:2]] = max(longest.get(piece[:2], 0), len(piece))
+    return longest
+
+
+class WordIds(dict[str, tuple[int, ...]]):
+    """The ids of a text's parts, worked out when a part is first met, then remembered.
+
+    Look parts up as keys: `word_ids[word]`, with words from `split_at_whitespace`. Memory stays
+    bounded whatever is looked up: of the words met lately, the ones this dictionary holds and the
+    ones it held before it was last full are remembered.
+    """
+
+    def __init__(
+        self,
+        basic_tokenizer: BasicTokenizer,
+        wordpiece_tokenizer: WordpieceTokenizer,
+        max_words: int = 65_536,
+    ):
+        """Makes an empty cache.
+
+        Args:
+          basic_tokenizer: Splits a part of the text into words and punctuation.
+          wordpiece_tokenizer: Splits those into pieces.
+          max_words: How many words each of the two generations holds.
+        """
+        super().__init__()
+        self._basic_tokenizer = basic_tokenizer
+        self._wordpiece_tokenizer = wordpiece_tokenizer
+        self._max_words = max_words
+        self._earlier: dict[str, tuple[int, ...]] = {}
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        ids = self._earlier.get(word)
+        if ids is None:
+            found: list[int] = []
+            for token in self._basic_tokenizer.tokenize(word):
+                found += self._wordpiece_tokenizer.ids_of(token)
+            ids = tuple(found)
+            if len(word) > _MAX_REMEMBERED_LENGTH:
+                return ids
+        if len(self) >= self._max_words:
+            self._earlier = dict(self)
+            self.clear()
+        self[word] = ids
+        return ids
