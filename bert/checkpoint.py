@@ -30,6 +30,8 @@ _STATE_FILE = "checkpoint"
 _TEMPORARY = re.compile(r"\.model\.ckpt-\d+\.tmp|model\.ckpt-\d+_temp_.*")
 _DATA_FILE = re.compile(r"(model\.ckpt-\d+)\.data-\d{5}-of-\d{5}")
 _INDEX_FILE = re.compile(r"model\.ckpt-(\d+)\.index")
+# What TensorFlow's reader raises for files that are missing, cut off or something else.
+_READ_ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError)
 # Enough to see what is wrong; a whole BERT would fill the screen.
 _NAMES_SHOWN = 4
 
@@ -51,7 +53,7 @@ class Checkpoint:
         self.path = path.removesuffix(".index")
         try:
             self._reader = tf.train.load_checkpoint(self.path)
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except _READ_ERRORS as error:
             raise InputError(
                 f"Cannot read a checkpoint at {self.path}: {_first_line(error)} Expected the "
                 "prefix of an .index and a .data file, such as out/model.ckpt-1000."
@@ -66,7 +68,7 @@ class Checkpoint:
         """
         try:
             return self._reader.get_tensor(name)
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except _READ_ERRORS as error:
             raise InputError(
                 f"Cannot read {name} from the checkpoint {self.path}: {_first_line(error)} "
                 "Go back to an earlier checkpoint by naming it in the file `checkpoint`."

@@ -57,7 +57,7 @@ class BertConfig:
         num_hidden_layers: int = 12,
         num_attention_heads: int = 12,
         intermediate_size: int = 3072,
-        hidden_act: str = "gelu",
+        hidden_act: str | None = "gelu",
         hidden_dropout_prob: float = 0.1,
         attention_probs_dropout_prob: float = 0.1,
         max_position_embeddings: int = 512,
@@ -150,7 +150,7 @@ class BertConfig:
             # bool is an int to Python, and `true` is no size.
             if type(value) is not int or not 1 <= value <= MAX_SIZE:
                 raise InputError(
-                    f"{name} is {_as_json(value)}; expected a whole number of at least 1."
+                    f"{name} is {_as_json(value)}; expected a whole number from 1 to {MAX_SIZE}."
                 )
         if self.hidden_size % self.num_attention_heads:
             raise InputError(

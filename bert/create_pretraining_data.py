@@ -279,7 +279,7 @@ def _make_examples(
     examples, totals = [], _Totals()
     with tqdm(
         total=len(documents) * FLAGS.dupe_factor,
-        unit="document",
+        unit=" documents",
         desc="Making instances",
         disable=None,
     ) as progress_bar:
@@ -327,7 +327,9 @@ def _log_summary(
 ) -> None:
     megabytes = sum(os.path.getsize(path) for path in input_files) / 1e6
     padding_share = 1 - totals.tokens / (totals.count * FLAGS.max_seq_length)
-    logging.info(
+    # After the examples, the warning given while reading is far up.
+    logging.log(
+        logging.WARNING if counts.unknown_share > _MAX_UNKNOWN_SHARE else logging.INFO,
         "Read %d documents, %d sentences, %d tokens, %.2f%% of them [UNK].",
         counts.documents,
         counts.sentences,

@@ -196,6 +196,9 @@ def _check_flags() -> None:
             logging.warning("--%s is about TPUs and has no effect.", name)
     if not FLAGS.do_train and not FLAGS.do_eval:
         raise InputError("There is nothing to do: give --do_train=True, --do_eval=True or both.")
+    for name in ("bert_config_file", "input_file", "output_dir"):
+        if not FLAGS[name].value:
+            raise InputError(f"--{name} is empty; give it a value, or see --help.")
     distribution.check_gpus(FLAGS.gpus)
     if FLAGS.do_train and FLAGS.num_warmup_steps >= FLAGS.num_train_steps:
         logging.warning(
@@ -233,6 +236,14 @@ def _open_records(flag: str, config: BertConfig) -> RecordSet:
     size = sum(os.path.getsize(file) for file in files)
     with tqdm(total=size, unit="B", unit_scale=True, desc="checking records", disable=None) as bar:
         records = RecordSet.scan(files, FLAGS.skip_bad_records, bar.update)
+    for path, skipped in records.skipped.items():
+        logging.warning(
+            "%s: %d damaged records left out, the first being record %d: %s.",
+            path,
+            skipped.count,
+            skipped.first_record,
+            skipped.reason,
+        )
     if not len(records):
         raise InputError(f"There is not one record in --{flag}={FLAGS[flag].value}.")
     check_records_match(

@@ -1,6 +1,9 @@
 """Fixtures: where the golden data stands."""
 
+import json
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -39,3 +42,50 @@ def golden_model() -> pathlib.Path:
 def golden_optimization() -> pathlib.Path:
     """Learning rates, and 60 training steps with their batches, losses and weights."""
     return DATA / "optimization"
+
+
+@pytest.fixture(scope="session")
+def run_script():
+    """A function that runs a script of the project as a user does, in a process of its own."""
+
+    def run(script: str, *flags: str, **keywords) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, ROOT / script, *map(str, flags)],
+            capture_output=True,
+            text=True,
+            **keywords,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sample_records(run_script, tmp_path_factory) -> pathlib.Path:
+    """242 records made of the sample text: 128 tokens, 20 predictions, a vocabulary of 900."""
+    path = tmp_path_factory.mktemp("records") / "sample.tfrecord"
+    completed = run_script(
+        "bert/create_pretraining_data.py",
+        f"--input_file={DATA / 'own' / 'sample.txt'}",
+        f"--vocab_file={DATA / 'own' / 'vocab.txt'}",
+        "--do_lower_case=False",
+        f"--output_file={path}",
+    )
+    assert completed.returncode == 0, completed.stderr
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory) -> pathlib.Path:
+    """The configuration of a model for the sample vocabulary that trains in moments."""
+    path = tmp_path_factory.mktemp("config") / "bert_config.json"
+    fields = {
+        "vocab_size": 900,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 128,
+        "type_vocab_size": 2,
+    }
+    path.write_text(json.dumps(fields))
+    return path

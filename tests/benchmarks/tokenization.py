@@ -34,73 +34,48 @@ try:
 except ImportError:
     BertWordPieceTokenizer = None
 
+METHODS = ("text_to_ids", "tokenize")
 GOLDEN_VOCABULARY = ROOT.parent / "shared/golden/pretraining_data/vocab-bert.txt"
 
 
 def main() -> None:
     options = parse_arguments()
     lines = list(text_lines(options))
-    megabytes = sum(len(line.encode()) for line in lines) / 1e6
-    print(f"{len(lines):,} lines, {megabytes:.1f} MB; best of {options.repeats} passes, one core")
-
-    speeds: dict[str, float] = {}
-
-    def report(name: str, seconds: float) -> None:
-        speeds[name] = megabytes / seconds
-        print(f"{name:<44} {speeds[name]:7.2f} MB/s")
-
-    memory = peak_memory()
-    for method in ("text_to_ids", "tokenize"):
-        cold, warm = [], []
-        for _ in range(options.repeats):
-            ours = FullTokenizer(options.vocab_file, options.do_lower_case)
-            convert = getattr(ours, method)
-            cold.append(cpu_seconds(convert, lines))
-            warm.append(cpu_seconds(convert, lines))
-        report(f"ours, {method}, cold", min(cold))
-        report(f"ours, {method}, warm", min(warm))
-    print(f"{'ours, memory with vocabulary and cache':<44} {peak_memory() - memory:7.1f} MiB")
-
-    plain = PlainTokenizer(ours.vocab, options.do_lower_case)
     plain_lines = lines[:: options.plain_every]
-    share = sum(len(line.encode()) for line in plain_lines) / 1e6 / megabytes
-    for method in ("text_to_ids", "tokenize"):
-        convert = getattr(plain, method)
-        seconds = [cpu_seconds(convert, plain_lines) for _ in range(options.repeats)]
-        report(f"one character at a time, {method}", min(seconds) / share)
+    print(f"{len(lines):,} lines, {megabytes(lines):.1f} MB; best of {options.repeats}, one core")
 
-    theirs = None
-    if BertWordPieceTokenizer is None:
+    before = peak_memory()
+    ours = FullTokenizer(options.vocab_file, options.do_lower_case)
+    seconds_of_pass(ours.text_to_ids, lines)
+    print(f"{'ours, memory for vocabulary and cache':<38} {peak_memory() - before:6.1f} MiB")
+
+    speed = time_ours(options, lines)
+    plain = PlainTokenizer(ours.vocab, options.do_lower_case)
+    plain_speed = {
+        method: report(
+            f"one character at a time, {method}", getattr(plain, method), plain_lines, options
+        )
+        for method in METHODS
+    }
+    theirs = hugging_face_tokenizer(options)
+    if theirs is None:
         print("Hugging Face's tokenizers is not installed: left out.")
     else:
-        theirs = BertWordPieceTokenizer(
-            options.vocab_file, lowercase=options.do_lower_case, clean_text=True
-        )
-        for name, convert in (
-            ("Hugging Face, encode", lambda line: theirs.encode(line, add_special_tokens=False).ids),
-            ("Hugging Face, encode_batch", None),
-        ):
-            seconds = [
-                cpu_seconds(convert, lines) if convert else batch_seconds(theirs, lines)
-                for _ in range(options.repeats)
-            ]
-            report(name, min(seconds))
+        their_speed = time_hugging_face(theirs, lines, options)
 
-    reference = speeds["one character at a time, text_to_ids"]
-    print("\nRatios of text_to_ids, cold:")
-    print(f"  to one character at a time: {speeds['ours, text_to_ids, cold'] / reference:.2f}")
-    if theirs is not None:
-        best = max(speed for name, speed in speeds.items() if name.startswith("Hugging Face"))
-        print(f"  to Hugging Face's faster way: {speeds['ours, text_to_ids, cold'] / best:.2f}")
+    print("\nOurs, cold, as a multiple of")
+    for method in METHODS:
+        print(f"  one character at a time, {method}: {speed[method] / plain_speed[method]:.2f}")
+        if theirs is not None:
+            print(f"  Hugging Face's faster way, {method}: {speed[method] / their_speed:.2f}")
 
+    print("\nLines that come out differently")
     different = sum(ours.tokenize(line) != plain.tokenize(line) for line in plain_lines)
-    print(f"\nLines whose tokens differ from the plain form's: {different} of {len(plain_lines):,}")
+    print(f"  from one character at a time: {different} of {len(plain_lines):,}")
     if theirs is not None:
-        different_ids = sum(
-            ours.text_to_ids(line) != theirs.encode(line, add_special_tokens=False).ids
-            for line in lines
-        )
-        print(f"Lines whose ids differ from Hugging Face's: {different_ids} of {len(lines):,}")
+        encode = single_encoder(theirs)
+        differing_ids = sum(ours.text_to_ids(line) != encode(line) for line in lines)
+        print(f"  from Hugging Face's: {differing_ids} of {len(lines):,}")
     if different:
         sys.exit("The fast tokenizer is wrong.")
 
@@ -142,19 +117,68 @@ def filled_lines(text: str) -> Iterator[str]:
     return (line for line in text.replace("\r", "").split("\n") if line.strip())
 
 
-def cpu_seconds(convert: Callable[[str], list], lines: list[str]) -> float:
+def time_ours(options: argparse.Namespace, lines: list[str]) -> dict[str, float]:
+    """Prints the speeds of ours, and returns those with an empty cache."""
+    cold_speed = {}
+    for method in METHODS:
+        cold, warm = [], []
+        for _ in range(options.repeats):
+            ours = FullTokenizer(options.vocab_file, options.do_lower_case)
+            cold.append(seconds_of_pass(getattr(ours, method), lines))
+            warm.append(seconds_of_pass(getattr(ours, method), lines))
+        cold_speed[method] = print_speed(f"ours, {method}, cold", megabytes(lines) / min(cold))
+        print_speed(f"ours, {method}, second pass", megabytes(lines) / min(warm))
+    return cold_speed
+
+
+def hugging_face_tokenizer(options: argparse.Namespace):
+    """Hugging Face's counterpart, None where it is not installed."""
+    if BertWordPieceTokenizer is None:
+        return None
+    return BertWordPieceTokenizer(options.vocab_file, lowercase=options.do_lower_case)
+
+
+def single_encoder(theirs) -> Callable[[str], list[int]]:
+    return lambda line: theirs.encode(line, add_special_tokens=False).ids
+
+
+def time_hugging_face(theirs, lines: list[str], options: argparse.Namespace) -> float:
+    """Prints the speeds of Hugging Face's two ways to encode, and returns the higher."""
+
+    def encode_batch(batch: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in theirs.encode_batch(batch, add_special_tokens=False)]
+
+    batches = [lines[first : first + 1000] for first in range(0, len(lines), 1000)]
+    batch_seconds = min(seconds_of_pass(encode_batch, batches) for _ in range(options.repeats))
+    return max(
+        report("Hugging Face, encode", single_encoder(theirs), lines, options),
+        print_speed("Hugging Face, encode_batch", megabytes(lines) / batch_seconds),
+    )
+
+
+def report(
+    name: str, convert: Callable[[str], list], lines: list[str], options: argparse.Namespace
+) -> float:
+    """Times `convert` over the lines, prints the speed in MB/s and returns it."""
+    seconds = min(seconds_of_pass(convert, lines) for _ in range(options.repeats))
+    return print_speed(name, megabytes(lines) / seconds)
+
+
+def print_speed(name: str, speed: float) -> float:
+    print(f"{name:<38} {speed:6.2f} MB/s")
+    return speed
+
+
+def seconds_of_pass(convert: Callable, items: list) -> float:
+    """CPU seconds, those of all threads together."""
     start = time.process_time()
-    for line in lines:
-        convert(line)
+    for item in items:
+        convert(item)
     return time.process_time() - start
 
 
-def batch_seconds(theirs, lines: list[str]) -> float:
-    start = time.process_time()
-    for first in range(0, len(lines), 1000):
-        for encoding in theirs.encode_batch(lines[first : first + 1000], add_special_tokens=False):
-            _ = encoding.ids
-    return time.process_time() - start
+def megabytes(lines: list[str]) -> float:
+    return sum(len(line.encode()) for line in lines) / 1e6
 
 
 def peak_memory() -> float:

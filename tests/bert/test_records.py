@@ -257,13 +257,19 @@ def test_a_record_that_does_not_match_is_named_with_both_values(tmp_path, record
     assert f"{tmp_path / 'x'}, record 1" in str(raised.value)
 
 
-def test_values_of_another_type_are_refused(tmp_path):
-    # The kind of list of masked_lm_weights becomes that of integers: its bytes are small ones.
-    good = encode(instance=INSTANCE._replace(masked_lm_positions=[], masked_lm_ids=[]))
-    kind = good.index(b"masked_lm_weights") + len(b"masked_lm_weights") + 2
-    assert good[kind] == 0x12
-    with pytest.raises(InputError):
-        check(tmp_path / "x", [good[:kind] + b"\x1a" + good[kind + 1 :]])
+@pytest.mark.parametrize(
+    "name, told", [("masked_lm_weights", "not floats"), ("input_ids", "not integers")]
+)
+def test_values_of_another_type_are_refused(tmp_path, name, told):
+    tf = pytest.importorskip("tensorflow")
+    example = tf.train.Example.FromString(encode())
+    feature = example.features.feature[name]
+    if name == "masked_lm_weights":
+        feature.int64_list.value.extend([1, 0])
+    else:
+        feature.float_list.value.extend([1.0] * 8)
+    with pytest.raises(InputError, match=told):
+        check(tmp_path / "x", [example.SerializeToString()])
 
 
 def test_the_first_record_of_each_file_is_looked_at(tmp_path):

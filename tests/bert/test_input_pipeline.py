@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from deeq_bert.bert.examples import decode_example
+from deeq_bert.bert.input_pipeline import RecordBatches
+from deeq_bert.bert.records import RecordSet, frame_record
+from deeq_bert.tokenizers.errors import InputError
+
+SEED = 5
+
+
+@pytest.fixture(scope="module")
+def records(sample_records) -> RecordSet:
+    return RecordSet.scan([str(sample_records)])
+
+
+@pytest.fixture(scope="module")
+def batches(records) -> RecordBatches:
+    return RecordBatches(records, 128, 20, vocab_size=900)
+
+
+@pytest.fixture(scope="module")
+def rows(records) -> list[tuple]:
+    """What tells the records apart: all their ids and masked positions."""
+    examples = [decode_example(records.read(index)) for index in range(len(records))]
+    return [(*e["input_ids"], *e["masked_lm_positions"]) for e in examples]
+
+
+def rows_of(dataset: tf.data.Dataset, batch_count: int) -> list[tuple]:
+    return [
+        (*ids, *positions)
+        for batch in dataset.take(batch_count)
+        for ids, positions in zip(
+            batch["input_ids"].numpy().tolist(), batch["masked_lm_positions"].numpy().tolist()
+        )
+    ]
+
+
+def test_a_batch_holds_the_features_of_its_records(records, batches):
+    (batch,) = batches.for_evaluation(3, 1)
+
+    for index in range(3):
+        for name, values in decode_example(records.read(index)).items():
+            np.testing.assert_array_equal(batch[name][index], values)
+    assert {name: value.dtype for name, value in batch.items() if value.dtype != tf.int32} == {
+        "masked_lm_weights": tf.float32,
+        "example_weights": tf.float32,
+    }
+
+
+def test_every_pass_is_another_order_of_all_records(batches, rows):
+    assert len(rows) == 242
+    seen = rows_of(batches.for_training(22, 0, SEED), 33)
+
+    passes = [seen[start : start + 242] for start in (0, 242, 484)]
+    assert all(sorted(one) == sorted(rows) for one in passes)
+    assert passes[0] != passes[1] != passes[2] != rows
+
+
+def test_passes_follow_each_other_within_a_batch(batches, rows):
+    seen = rows_of(batches.for_training(100, 0, SEED), 5)
+
+    assert sorted(seen[:242]) == sorted(rows)
+    assert sorted(seen[242:484]) == sorted(rows)
+
+
+@pytest.mark.parametrize("position", [16, 240, 16 * 31])
+def test_a_run_that_starts_at_a_position_goes_on_as_one_that_passed_it(batches, position):
+    whole = rows_of(batches.for_training(16, 0, SEED), 40)
+
+    assert rows_of(batches.for_training(16, position, SEED), 5) == whole[position:][:80]
+
+
+def test_the_order_depends_on_the_seed_and_not_on_the_batch(batches):
+    order = rows_of(batches.for_training(16, 0, SEED), 3)
+
+    assert rows_of(batches.for_training(8, 0, SEED), 6) == order
+    assert rows_of(batches.for_training(16, 0, SEED + 1), 3) != order
+
+
+def test_evaluation_reads_each_record_once_and_fills_up_the_last_batch(batches, rows):
+    dataset = list(batches.for_evaluation(100, 100))
+
+    weights = np.concatenate([batch["example_weights"] for batch in dataset])
+    np.testing.assert_array_equal(weights, [1.0] * 242 + [0.0] * 58)
+    assert not dataset[-1]["masked_lm_weights"].numpy()[42:].any()
+    assert rows_of(batches.for_evaluation(100, 100), 3)[:242] == rows
+
+
+def test_evaluation_stops_at_the_most_batches(batches):
+    assert len(list(batches.for_evaluation(8, 4))) == 4
+
+
+def test_an_id_beyond_the_vocabulary_names_record_and_sizes(records, sample_records):
+    largest = max(max(decode_example(records.read(0))["input_ids"]), 0)
+    batches = RecordBatches(records, 128, 20, vocab_size=largest)
+
+    with pytest.raises(tf.errors.OpError) as error:
+        list(batches.for_evaluation(4, 1))
+
+    message = str(batches.explain(error.value))
+    assert f"{sample_records}, record" in message
+    assert f"is {largest}" in message
+
+
+def test_a_record_changed_after_the_scan_is_named(sample_records, tmp_path):
+    path = tmp_path / "changing.tfrecord"
+    path.write_bytes(sample_records.read_bytes())
+    records = RecordSet.scan([str(path)])
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+    batches = RecordBatches(records, 128, 20, vocab_size=900)
+
+    with pytest.raises(tf.errors.OpError) as error:
+        list(batches.for_evaluation(4, 1))
+
+    explained = batches.explain(error.value)
+    assert isinstance(explained, InputError)
+    assert f"{path}, record 1" in str(explained)
+
+
+def test_a_record_of_another_length_is_explained(records, tmp_path):
+    path = tmp_path / "other.tfrecord"
+    path.write_bytes(frame_record(records.read(0)))
+    batches = RecordBatches(RecordSet.scan([str(path)]), 64, 20, vocab_size=900)
+
+    with pytest.raises(tf.errors.OpError) as error:
+        list(batches.for_evaluation(1, 1))
+
+    assert "--max_seq_length" in str(batches.explain(error.value))
+
+
+def test_an_error_that_records_did_not_cause_is_raised_as_it_is(batches):
+    other = tf.errors.InternalError(None, None, "something else")
+
+    with pytest.raises(tf.errors.InternalError):
+        batches.explain(other)
