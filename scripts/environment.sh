@@ -1,7 +1,8 @@
 # The project's virtual environment, .venv in the repository root. Sourced by the other scripts.
 #
-# ensure_environment [EXTRA]   makes or completes it; nothing is done where nothing is missing, so
-#                              that later runs need no network. EXTRA is one of setup.py.
+# ensure_environment EXTRA     makes or completes it, with that extra of setup.py ("base" for none);
+#                              does nothing where nothing is missing, so that later runs need no
+#                              network.
 # run_in_environment COMMAND   prints a command line and runs it with .venv/bin first on PATH.
 #
 # shellcheck shell=bash
@@ -66,7 +67,7 @@ installation_key() {
 }
 
 is_installed() {
-  local stamp=$environment/installed-${1:-base}
+  local stamp=$environment/installed-$1
   [[ -f $stamp && ! -e $unfinished_mark ]] || return 1
   installation_key | cmp -s - "$stamp"
 }
@@ -102,7 +103,8 @@ make_environment() {
 }
 
 ensure_environment() {
-  local extra=${1:-}
+  local extra=$1 requirement=.
+  [[ $extra == base ]] || requirement=".[$extra]"
   if [[ -n ${PYTHON:-} ]] && ! is_supported_python "$PYTHON"; then
     choose_python >/dev/null
   fi
@@ -111,10 +113,10 @@ ensure_environment() {
   fi
   is_usable || make_environment
   touch "$unfinished_mark"
-  (cd "$root" && run_in_environment python -m pip install --editable ".${extra:+[$extra]}") || fail "The installation failed; see above. Run the same command again to go on."
+  (cd "$root" && run_in_environment python -m pip install --editable "$requirement") || fail "The installation failed; see above. Run the same command again to go on."
   # An extra brings what the plain installation has.
   installation_key >"$environment/installed-base"
-  installation_key >"$environment/installed-${extra:-base}"
+  installation_key >"$environment/installed-$extra"
   rm "$unfinished_mark"
 }
 

@@ -8,6 +8,7 @@
 # The environment variable PYTHON names the Python to use, 3.10 to 3.13.
 set -euo pipefail
 
+# shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 sample=corpus/sample
@@ -21,7 +22,7 @@ main() {
     1) [[ $1 == --fresh ]] || fail "Unknown argument $1. The only one is --fresh." ;;
     *) fail "Too many arguments. The only one is --fresh." ;;
   esac
-  ensure_environment
+  ensure_environment base
   cd "$root"
   [[ $# == 0 ]] || rm -rf "$out"
   mkdir -p "$out"

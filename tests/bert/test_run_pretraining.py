@@ -1,4 +1,3 @@
-import functools
 import json
 import pathlib
 import resource
@@ -22,7 +21,7 @@ def pretrain_into(run_script, sample_records, tiny_config):
     """A function that runs the script on the sample; flags given replace the usual ones."""
 
     def run(
-        output_dir: pathlib.Path, keywords: dict | None = None, **flags
+        output_dir: object, keywords: dict | None = None, **flags
     ) -> subprocess.CompletedProcess:
         usual = {
             "input_file": sample_records,
@@ -44,7 +43,11 @@ def pretrain_into(run_script, sample_records, tiny_config):
 @pytest.fixture
 def pretrain(pretrain_into, tmp_path):
     """The same, with tmp_path/out as the output folder."""
-    return functools.partial(pretrain_into, tmp_path / "out")
+
+    def run(output_dir: object = tmp_path / "out", **flags) -> subprocess.CompletedProcess:
+        return pretrain_into(output_dir, **flags)
+
+    return run
 
 
 @pytest.fixture(scope="module")
