@@ -1,6 +1,5 @@
 """The one door to tokenizers, with the names of the original's `tokenization.py`."""
 
-import itertools
 import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -12,9 +11,8 @@ from deeq_bert.tokenizers.wordpiece import (
     CONTINUATION,
     NO_ID,
     BasicTokenizer,
-    WordIds,
+    WordpieceEncoder,
     WordpieceTokenizer,
-    split_at_whitespace,
 )
 
 __all__ = [
@@ -82,11 +80,12 @@ class FullTokenizer:
             index for token, index in self.vocab.items() if token.startswith(CONTINUATION)
         )
         self._vocab_file = vocab_file
-        self._word_ids = WordIds(self.basic_tokenizer, self.wordpiece_tokenizer)
+        self._encoder = WordpieceEncoder(self.basic_tokenizer, self.wordpiece_tokenizer)
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """Returns the tokens of `text`; a word the vocabulary cannot spell is one [UNK]."""
-        return list(map(self.wordpiece_tokenizer.pieces.__getitem__, self._ids(text)))
+        ids = self._encoder.encode(convert_to_unicode(text))
+        return list(map(self.wordpiece_tokenizer.pieces.__getitem__, ids))
 
     def text_to_ids(self, text: str | bytes) -> list[int]:
         """Returns `convert_tokens_to_ids(tokenize(text))` without making the tokens.
@@ -94,7 +93,7 @@ class FullTokenizer:
         Raises:
           InputError: A word is unknown, and the vocabulary has no [UNK].
         """
-        ids = list(self._ids(text))
+        ids = list(self._encoder.encode(convert_to_unicode(text)))
         if UNK not in self.vocab and NO_ID in ids:
             raise InputError(
                 f"The vocabulary {self._vocab_file} has no {UNK}, and the text has words that need "
@@ -109,10 +108,6 @@ class FullTokenizer:
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
         """Returns the token of each id; KeyError for an id that is not in the vocabulary."""
         return convert_by_vocab(self.inv_vocab, ids)
-
-    def _ids(self, text: str | bytes) -> Iterable[int]:
-        words = split_at_whitespace(convert_to_unicode(text))
-        return itertools.chain.from_iterable(map(self._word_ids.__getitem__, words))
 
 
 def convert_by_vocab(vocab: Mapping[_Item, _Value], items: Iterable[_Item]) -> list[_Value]:

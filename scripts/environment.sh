@@ -113,7 +113,8 @@ ensure_environment() {
   fi
   is_usable || make_environment
   touch "$unfinished_mark"
-  (cd "$root" && run_in_environment python -m pip install --editable "$requirement") || fail "The installation failed; see above. Run the same command again to go on."
+  (cd "$root" && run_in_environment python -m pip install --editable "$requirement") ||
+    fail "The installation failed; see above. Run the same command again to go on."
   # An extra brings what the plain installation has.
   installation_key >"$environment/installed-base"
   installation_key >"$environment/installed-$extra"

@@ -64,7 +64,7 @@ pretrain() {
     --num_train_steps=800 \
     --num_warmup_steps=80 \
     --learning_rate=5e-4 \
-    --save_checkpoints_steps=200 \
+    --save_checkpoints_steps=400 \
     --log_steps=100 || status=$?
   if ((status)); then
     printf 'Pre-training stopped. The same command goes on from the last checkpoint in %s;\n' \
@@ -81,7 +81,8 @@ show_results() {
   printf '\nMetrics on the held-out text (%s):\n' "$out/model/eval_results.txt"
   sed 's/^/  /' "$out/model/eval_results.txt"
   awk 'END {
-    printf "How to read them: masked_lm_loss is %.2f (ln %d) for a model that knows nothing, ", log(NR), NR
+    printf "How to read them: masked_lm_loss is %.2f (ln %d) for a model", log(NR), NR
+    printf " that knows nothing, "
     printf "6.35 for one\nthat knows how common each piece is, and lower for one that uses the "
     printf "words around the gap.\n"
   }' "$sample/vocab.txt"

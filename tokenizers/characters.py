@@ -65,7 +65,7 @@ class CharacterTable(dict[int, int | str | None]):
 
     # More than any language writes with; text made of random characters is worked out again
     # and again rather than remembered.
-    _MAX_ENTRIES = 65_536
+    MAX_ENTRIES = 65_536
 
     def __init__(self, rewrite: Callable[[str], str | None]):
         """Makes an empty table.
@@ -81,7 +81,7 @@ class CharacterTable(dict[int, int | str | None]):
         replacement = self._rewrite(char)
         # str.translate takes a number faster than a string.
         value = code_point if replacement == char else replacement
-        if len(self) < self._MAX_ENTRIES:
+        if len(self) < self.MAX_ENTRIES:
             self[code_point] = value
         return value
 

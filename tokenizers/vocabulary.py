@@ -1,7 +1,7 @@
 """Vocabulary files: one token a line, whose id is the number of the line, counted from 0."""
 
 import collections
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.files import read_lines
@@ -11,7 +11,7 @@ SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
 
 _BYTE_ORDER_MARK = "\ufeff"
 # Far above any model's vocabulary: a larger file is a corpus, given by mistake.
-_MAX_LINES = 10_000_000
+MAX_LINES = 10_000_000
 _MAX_NAMED = 5
 
 
@@ -52,15 +52,13 @@ def check_no_duplicates(vocab_file: str) -> None:
     if not repeated:
         return
     named = [
-        f"{token or 'a blank line'} on lines {' and '.join(map(str, _first_and_last(numbers)))}"
-        for token, numbers in list(repeated.items())[:_MAX_NAMED]
+        f"{token or 'a blank line'} on lines {_enumerate(list(map(str, numbers)), ' and ')}"
+        for token, numbers in repeated.items()
     ]
-    if len(repeated) > _MAX_NAMED:
-        named.append(f"{len(repeated) - _MAX_NAMED} more")
     raise InputError(
-        f"{vocab_file} has tokens that stand on more than one line: {'; '.join(named)}. Only the "
-        "last line of a token is ever used: to mend the file and keep every id, replace the first "
-        "by a placeholder that stands nowhere else, such as [unused0]."
+        f"{vocab_file} has tokens on more than one line: {_enumerate(named, '; ')}. Only the last "
+        "line of each is ever used: to mend the file and keep every id, replace all but the last by "
+        "placeholders that stand nowhere else, such as [unused0]."
     )
 
 
@@ -84,7 +82,7 @@ def check_special_tokens(vocab: Collection[str], vocab_file: str) -> None:
         )
 
 
-def _read_tokens(vocab_file: str):
+def _read_tokens(vocab_file: str) -> Iterator[str]:
     for index, line in enumerate(read_lines(vocab_file)):
         if index == 0 and line.startswith(_BYTE_ORDER_MARK):
             raise InputError(
@@ -92,13 +90,15 @@ def _read_tokens(vocab_file: str):
                 "token. Save it as UTF-8 without one, for instance with "
                 "`sed -i '1s/^\\xef\\xbb\\xbf//'`."
             )
-        if index >= _MAX_LINES:
+        if index >= MAX_LINES:
             raise InputError(
-                f"{vocab_file} has over {_MAX_LINES:,} lines; expected a vocabulary with one token "
+                f"{vocab_file} has over {MAX_LINES:,} lines; expected a vocabulary with one token "
                 "a line. Name the vocabulary, not the corpus."
             )
         yield line.strip()
 
 
-def _first_and_last(numbers: list[int]) -> tuple[int, int]:
-    return numbers[0], numbers[-1]
+def _enumerate(items: list[str], separator: str) -> str:
+    # A message stays readable when there are thousands.
+    more = [f"{len(items) - _MAX_NAMED} more"] if len(items) > _MAX_NAMED else []
+    return separator.join(items[:_MAX_NAMED] + more)

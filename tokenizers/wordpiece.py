@@ -3,9 +3,10 @@
 Behaves as `BasicTokenizer` and `WordpieceTokenizer` of google-research/bert do, for every input.
 """
 
+import itertools
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from deeq_bert.tokenizers.characters import (
     CLEANED,
@@ -18,9 +19,6 @@ CONTINUATION = "##"
 
 # Stands for the id of an unknown word where the vocabulary has no token for it.
 NO_ID = -1
-
-# Longer words hardly ever come twice, and would make the cache large.
-_MAX_REMEMBERED_LENGTH = 64
 
 # Whitespace for str.split, control characters for BERT: they vanish, and what stands around them
 # is one word.
@@ -107,7 +105,7 @@ class WordpieceTokenizer:
         words = convert_to_unicode(text).split()
         return [self.pieces[index] for word in words for index in self.ids_of(word)]
 
-    def ids_of(self, word: str) -> list[int]:
+    def ids_of(self, word: str) -> tuple[int, ...]:
         """Returns the ids of the pieces of one word: from the left, the longest that fits.
 
         A word that cannot be made of pieces has the id of `unk_token` alone, NO_ID where the
@@ -115,7 +113,7 @@ class WordpieceTokenizer:
         """
         size = len(word)
         if size > self.max_input_chars_per_word:
-            return [self._unknown_id]
+            return (self._unknown_id,)
         ids: list[int] = []
         known, longest = self.vocab, self._longest_first
         start = 0
@@ -126,11 +124,11 @@ class WordpieceTokenizer:
             while (index := known.get(word[start:end])) is None:
                 end -= 1
                 if end == start:
-                    return [self._unknown_id]
+                    return (self._unknown_id,)
             ids.append(index)
             start = end
             known, longest = self._later_pieces, self._longest_later
-        return ids
+        return tuple(ids)
 
 
 def _longest_by_start(pieces: Iterable[str]) -> dict[str, int]:
@@ -143,13 +141,8 @@ def _longest_by_start(pieces: Iterable[str]) -> dict[str, int]:
     return longest
 
 
-class WordIds(dict[str, tuple[int, ...]]):
-    """The ids of a text's parts, worked out when a part is first met, then remembered.
-
-    Look parts up as keys: `word_ids[word]`, with words from `split_at_whitespace`. Memory stays
-    bounded whatever is looked up: of the words met lately, the ones this dictionary holds and the
-    ones it held before it was last full are remembered.
-    """
+class WordpieceEncoder:
+    """Text to the ids of its pieces, at the cost of one look-up for each word met before."""
 
     def __init__(
         self,
@@ -157,30 +150,58 @@ class WordIds(dict[str, tuple[int, ...]]):
         wordpiece_tokenizer: WordpieceTokenizer,
         max_words: int = 65_536,
     ):
-        """Makes an empty cache.
+        """Makes an encoder that remembers nothing yet.
 
         Args:
-          basic_tokenizer: Splits a part of the text into words and punctuation.
+          basic_tokenizer: Splits text into words and punctuation.
           wordpiece_tokenizer: Splits those into pieces.
-          max_words: How many words each of the two generations holds.
+          max_words: Bounds the memory: about 400 bytes for each, in the worst case 2,100.
         """
-        super().__init__()
         self._basic_tokenizer = basic_tokenizer
-        self._wordpiece_tokenizer = wordpiece_tokenizer
-        self._max_words = max_words
+        self._words = RecentResults(self._ids_of_part, max_words)
+        # Small, for punctuation and ideographs above all. It cannot be one with the other: taking a
+        # word with rare accents through the basic tokenizer twice may change it twice.
+        self._tokens = RecentResults(wordpiece_tokenizer.ids_of, 2_048)
+        self._ids_of_token = wordpiece_tokenizer.ids_of
+
+    def encode(self, text: str) -> Iterator[int]:
+        """Yields the ids of the text's pieces (NO_ID as in `WordpieceTokenizer.ids_of`)."""
+        parts = split_at_whitespace(text)
+        return itertools.chain.from_iterable(map(self._words.__getitem__, parts))
+
+    def _ids_of_part(self, part: str) -> tuple[int, ...]:
+        tokens = self._basic_tokenizer.tokenize(part)
+        if len(tokens) == 1:
+            return self._ids_of_token(tokens[0])
+        return tuple(itertools.chain.from_iterable(map(self._tokens.__getitem__, tokens)))
+
+
+class RecentResults(dict[str, tuple[int, ...]]):
+    """What a function makes of strings, remembered for those that were asked for lately.
+
+    Ask by key: `results[string]`. When this dictionary is full, it becomes the earlier generation
+    in place of the one before, and what is asked for again moves back. That loses little of what
+    matters and costs less than keeping the order of use.
+    """
+
+    # Longer strings rarely come twice, and would make the memory unbounded.
+    MAX_LENGTH = 64
+
+    def __init__(self, function: Callable[[str], tuple[int, ...]], max_entries: int):
+        """Makes an empty memory of `function`, which holds at most twice `max_entries` results."""
+        super().__init__()
+        self._function = function
+        self._max_entries = max_entries
         self._earlier: dict[str, tuple[int, ...]] = {}
 
-    def __missing__(self, word: str) -> tuple[int, ...]:
-        ids = self._earlier.get(word)
-        if ids is None:
-            found: list[int] = []
-            for token in self._basic_tokenizer.tokenize(word):
-                found += self._wordpiece_tokenizer.ids_of(token)
-            ids = tuple(found)
-            if len(word) > _MAX_REMEMBERED_LENGTH:
-                return ids
-        if len(self) >= self._max_words:
+    def __missing__(self, key: str) -> tuple[int, ...]:
+        result = self._earlier.get(key)
+        if result is None:
+            result = self._function(key)
+            if len(key) > self.MAX_LENGTH:
+                return result
+        if len(self) >= self._max_entries:
             self._earlier = dict(self)
             self.clear()
-        self[word] = ids
-        return ids
+        self[key] = result
+        return result

@@ -1,7 +1,7 @@
 """How fast text becomes records: the script, and the original's manner, as whole processes.
 
     python tests/benchmarks/pretraining_data.py --vocab_file=vocab.txt corpus.txt ...
-    python tests/benchmarks/pretraining_data.py --data_dir=DIR    # what shared/data/unpack.sh laid out
+    python tests/benchmarks/pretraining_data.py --data_dir=DIR    # of shared/data/unpack.sh
 
 The script runs on all of the text (a sentence a line, a blank line between documents), and then on
 the first megabytes of it beside a plain form of the same algorithm in one file, as the original
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests"))
@@ -236,7 +237,7 @@ def plain_instances(documents, index, words, rng) -> list[PlainInstance]:
                     longer.pop()
             tokens = ["[CLS]", *first, "[SEP]", *second, "[SEP]"]
             segment_ids = [0] * (len(first) + 2) + [1] * (len(second) + 1)
-            positions, labels = plain_mask(tokens, words, rng)
+            tokens, positions, labels = plain_mask(tokens, words, rng)
             instances.append(PlainInstance(tokens, segment_ids, positions, labels, is_random_next))
             chunk = []
         place += 1
@@ -256,20 +257,41 @@ def plain_random_next(documents, index, length, rng) -> list[str]:
     return tokens
 
 
-def plain_mask(tokens: list[str], words: list[str], rng) -> tuple[list[int], list[str]]:
-    """Masks `tokens` in place; returns positions and labels."""
-    candidates = [place for place, token in enumerate(tokens) if token not in ("[CLS]", "[SEP]")]
+class PlainPrediction(NamedTuple):
+    """A token to predict as the plain form has it."""
+
+    position: int
+    label: str
+
+
+def plain_mask(
+    tokens: list[str], words: list[str], rng: random.Random
+) -> tuple[list[str], list[int], list[str]]:
+    """Returns the tokens with masks, and the positions and labels of these."""
+    candidates: list[list[int]] = []
+    for position, token in enumerate(tokens):
+        if token != "[CLS]" and token != "[SEP]":
+            candidates.append([position])
     rng.shuffle(candidates)
+    masked = list(tokens)
     count = min(MAX_PREDICTIONS_PER_SEQ, max(1, int(round(len(tokens) * MASKED_LM_PROB))))
-    labels = {}
-    for place in candidates[:count]:
-        labels[place] = tokens[place]
-        if rng.random() < 0.8:
-            tokens[place] = "[MASK]"
-        elif rng.random() >= 0.5:
-            tokens[place] = words[rng.randint(0, len(words) - 1)]
-    positions = sorted(labels)
-    return positions, [labels[place] for place in positions]
+    predictions: list[PlainPrediction] = []
+    covered: set[int] = set()
+    for candidate in candidates:
+        if len(predictions) >= count:
+            break
+        if len(predictions) + len(candidate) > count or any(p in covered for p in candidate):
+            continue
+        for position in candidate:
+            covered.add(position)
+            if rng.random() < 0.8:
+                masked[position] = "[MASK]"
+            elif rng.random() >= 0.5:
+                masked[position] = words[rng.randint(0, len(words) - 1)]
+            predictions.append(PlainPrediction(position, tokens[position]))
+    predictions.sort(key=lambda prediction: prediction.position)
+    positions = [prediction.position for prediction in predictions]
+    return masked, positions, [prediction.label for prediction in predictions]
 
 
 def write_plainly(tf, instances: list[PlainInstance], vocab: dict[str, int], path: str) -> None:

@@ -3,12 +3,13 @@
     python tests/benchmarks/tokenization.py --vocab_file=vocab.txt corpus.txt ...
     python tests/benchmarks/tokenization.py --data_dir=DIR    # what shared/data/unpack.sh laid out
 
-All run in this process, on the same lines, and are timed in CPU seconds, so that the figures are per
-core and their ratios hold on a busy machine. Every line's tokens are compared.
+All run in this process, in turn, on the same lines, timed in CPU seconds: the figures are per
+core, and their ratios hold on a busy machine. The tokens are compared too.
 """
 
 import argparse
 import csv
+import functools
 import json
 import os
 import pathlib
@@ -34,6 +35,7 @@ try:
 except ImportError:
     BertWordPieceTokenizer = None
 
+PLAIN = "one character at a time"
 METHODS = ("text_to_ids", "tokenize")
 GOLDEN_VOCABULARY = ROOT.parent / "shared/golden/pretraining_data/vocab-bert.txt"
 
@@ -41,40 +43,31 @@ GOLDEN_VOCABULARY = ROOT.parent / "shared/golden/pretraining_data/vocab-bert.txt
 def main() -> None:
     options = parse_arguments()
     lines = list(text_lines(options))
-    plain_lines = lines[:: options.plain_every]
-    print(f"{len(lines):,} lines, {megabytes(lines):.1f} MB; best of {options.repeats}, one core")
+    print(f"{len(lines):,} lines, {megabytes(lines):.1f} MB; best of {options.repeats} rounds")
 
     before = peak_memory()
     ours = FullTokenizer(options.vocab_file, options.do_lower_case)
     seconds_of_pass(ours.text_to_ids, lines)
-    print(f"{'ours, memory for vocabulary and cache':<38} {peak_memory() - before:6.1f} MiB")
+    print(f"Memory of ours, vocabulary and cache: {peak_memory() - before:.1f} MiB\n")
 
-    speed = time_ours(options, lines)
     plain = PlainTokenizer(ours.vocab, options.do_lower_case)
-    plain_speed = {
-        method: report(
-            f"one character at a time, {method}", getattr(plain, method), plain_lines, options
-        )
-        for method in METHODS
-    }
     theirs = hugging_face_tokenizer(options)
-    if theirs is None:
-        print("Hugging Face's tokenizers is not installed: left out.")
-    else:
-        their_speed = time_hugging_face(theirs, lines, options)
-
-    print("\nOurs, cold, as a multiple of")
+    speeds = measure(contestants(ours, plain, theirs, options), lines, options)
+    for name, speed in speeds.items():
+        print(f"{name:<40} {speed:6.2f} MB/s")
+    print("\nOurs, the first time, as a multiple of")
     for method in METHODS:
-        print(f"  one character at a time, {method}: {speed[method] / plain_speed[method]:.2f}")
-        if theirs is not None:
-            print(f"  Hugging Face's faster way, {method}: {speed[method] / their_speed:.2f}")
+        for name, speed in speeds.items():
+            if name.endswith(method) and not name.startswith("ours"):
+                print(f"  {name:<38} {speeds[f'ours, first time, {method}'] / speed:6.2f}")
 
     print("\nLines that come out differently")
+    plain_lines = lines[:: options.plain_every]
     different = sum(ours.tokenize(line) != plain.tokenize(line) for line in plain_lines)
     print(f"  from one character at a time: {different} of {len(plain_lines):,}")
     if theirs is not None:
-        encode = single_encoder(theirs)
-        differing_ids = sum(ours.text_to_ids(line) != encode(line) for line in lines)
+        encode = functools.partial(theirs.encode, add_special_tokens=False)
+        differing_ids = sum(ours.text_to_ids(line) != encode(line).ids for line in lines)
         print(f"  from Hugging Face's: {differing_ids} of {len(lines):,}")
     if different:
         sys.exit("The fast tokenizer is wrong.")
@@ -86,7 +79,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data_dir", help="without files: the folder of the unpacked shared/data")
     parser.add_argument("--vocab_file", default=str(GOLDEN_VOCABULARY), help="one token a line")
     parser.add_argument("--do_lower_case", action="store_true")
-    parser.add_argument("--repeats", type=int, default=3, help="passes for each figure")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds, of which the best counts")
     parser.add_argument(
         "--plain_every", type=int, default=4, help="the plain form sees one line in so many"
     )
@@ -117,56 +110,43 @@ def filled_lines(text: str) -> Iterator[str]:
     return (line for line in text.replace("\r", "").split("\n") if line.strip())
 
 
-def time_ours(options: argparse.Namespace, lines: list[str]) -> dict[str, float]:
-    """Prints the speeds of ours, and returns those with an empty cache."""
-    cold_speed = {}
-    for method in METHODS:
-        cold, warm = [], []
-        for _ in range(options.repeats):
-            ours = FullTokenizer(options.vocab_file, options.do_lower_case)
-            cold.append(seconds_of_pass(getattr(ours, method), lines))
-            warm.append(seconds_of_pass(getattr(ours, method), lines))
-        cold_speed[method] = print_speed(f"ours, {method}, cold", megabytes(lines) / min(cold))
-        print_speed(f"ours, {method}, second pass", megabytes(lines) / min(warm))
-    return cold_speed
-
-
 def hugging_face_tokenizer(options: argparse.Namespace):
     """Hugging Face's counterpart, None where it is not installed."""
     if BertWordPieceTokenizer is None:
+        print("Hugging Face's tokenizers is not installed: left out.")
         return None
     return BertWordPieceTokenizer(options.vocab_file, lowercase=options.do_lower_case)
 
 
-def single_encoder(theirs) -> Callable[[str], list[int]]:
-    return lambda line: theirs.encode(line, add_special_tokens=False).ids
+def contestants(ours, plain, theirs, options: argparse.Namespace) -> dict[str, Callable]:
+    """By name, what makes ready a function from a line to its tokens or ids."""
+
+    def fresh(method: str) -> Callable:
+        return getattr(FullTokenizer(options.vocab_file, options.do_lower_case), method)
+
+    found: dict[str, Callable] = {}
+    for method in METHODS:
+        found[f"ours, first time, {method}"] = functools.partial(fresh, method)
+        found[f"ours, again, {method}"] = functools.partial(getattr, ours, method)
+        found[f"{PLAIN}, {method}"] = functools.partial(getattr, plain, method)
+    if theirs is not None:
+        encode = functools.partial(theirs.encode, add_special_tokens=False)
+        found["Hugging Face, text_to_ids"] = lambda: lambda line: encode(line).ids
+        found["Hugging Face, tokenize"] = lambda: lambda line: encode(line).tokens
+    return found
 
 
-def time_hugging_face(theirs, lines: list[str], options: argparse.Namespace) -> float:
-    """Prints the speeds of Hugging Face's two ways to encode, and returns the higher."""
-
-    def encode_batch(batch: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in theirs.encode_batch(batch, add_special_tokens=False)]
-
-    batches = [lines[first : first + 1000] for first in range(0, len(lines), 1000)]
-    batch_seconds = min(seconds_of_pass(encode_batch, batches) for _ in range(options.repeats))
-    return max(
-        report("Hugging Face, encode", single_encoder(theirs), lines, options),
-        print_speed("Hugging Face, encode_batch", megabytes(lines) / batch_seconds),
-    )
-
-
-def report(
-    name: str, convert: Callable[[str], list], lines: list[str], options: argparse.Namespace
-) -> float:
-    """Times `convert` over the lines, prints the speed in MB/s and returns it."""
-    seconds = min(seconds_of_pass(convert, lines) for _ in range(options.repeats))
-    return print_speed(name, megabytes(lines) / seconds)
-
-
-def print_speed(name: str, speed: float) -> float:
-    print(f"{name:<38} {speed:6.2f} MB/s")
-    return speed
+def measure(
+    ready: dict[str, Callable], lines: list[str], options: argparse.Namespace
+) -> dict[str, float]:
+    """Returns the best speed of each in MB/s, over rounds in which all take their turn."""
+    best: dict[str, float] = dict.fromkeys(ready, 0.0)
+    for _ in range(options.repeats):
+        for name, make_ready in ready.items():
+            share = lines[:: options.plain_every] if name.startswith(PLAIN) else lines
+            seconds = seconds_of_pass(make_ready(), share)
+            best[name] = max(best[name], megabytes(share) / seconds)
+    return best
 
 
 def seconds_of_pass(convert: Callable, items: list) -> float:

@@ -1,0 +1,212 @@
+"""Words and pieces, compared with the plainest implementation on the nastiest text."""
+
+import random
+import sys
+import unicodedata
+
+import pytest
+from plain_wordpiece import PlainTokenizer
+
+from deeq_bert.tokenizers import characters
+from deeq_bert.tokenizers.wordpiece import (
+    NO_ID,
+    BasicTokenizer,
+    RecentResults,
+    WordpieceEncoder,
+    WordpieceTokenizer,
+    split_at_whitespace,
+)
+
+PIECES = (
+    "[UNK] 강 강아지 강아지가 가 고양이 ##가 ##아 ##지 ##양이 ##이 an ##a ##an ##na . # ##".split()
+)
+VOCAB = {piece: index for index, piece in enumerate(PIECES)}
+
+# Strings a tokenizer can go wrong on: whitespace of all kinds and what only str.split takes for it,
+# control and format characters, cases that depend on neighbours, accents that change places,
+# characters that fall apart into punctuation, ideographs, syllables and their letters.
+NASTY = [
+    *" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2003\u2028\u2029\u202f\u3000",
+    *"\0\x01\x7f\xad\u200b\u200d\u2060\ufeff\ufffd\U000e0001",
+    *"aAbBσΣςİıßſKÅ",
+    *"\u0300\u0301\u0307\u0323\u034f\u0338\u302e\u1baa\u20dd\u093e",
+    *"=≠\u037e\u1fef;`'.·!$^_~[]#",
+    *"中\u3400\uf900\ufa0e\U00020000\U0002f800",
+    *"가각힣\u1100\u1161\u11a8ㄱㅏ고양이강아지",
+    *"0٣½①あアｱＡ\U0001f600\U0001d400\ud800\udc00\ue000\u0378",
+    "##",
+    "[UNK]",
+    "##가",
+]
+
+
+def nasty_texts(count: int) -> list[str]:
+    chance = random.Random(2018)
+    texts = ["".join(chance.choices(NASTY, k=chance.randrange(40))) for _ in range(count)]
+    for _ in range(count // 10):
+        points = (chance.randrange(sys.maxunicode + 1) for _ in range(chance.randrange(40)))
+        texts.append("".join(map(chr, points)))
+    return texts
+
+
+def nasty_vocabulary(texts: list[str], do_lower_case: bool) -> dict[str, int]:
+    """Pieces cut at random from the words of the texts, with gaps, so that some words fail."""
+    chance = random.Random(1810)
+    pieces = ["[UNK]"]
+    for text in texts:
+        for word in BasicTokenizer(do_lower_case).tokenize(text):
+            start = chance.randrange(len(word))
+            end = start + 1 + min(chance.randrange(4), chance.randrange(len(word)))
+            pieces.append(word[start:end] if start == 0 else "##" + word[start:end])
+    return {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("고양이가 (아주) 운다.", ["고양이가", "(", "아주", ")", "운다", "."]),
+        ("값은 3.5$^2", ["값은", "3", ".", "5", "$", "^", "2"]),
+        ("漢字와 한글", ["漢", "字", "와", "한글"]),
+        ("한\x0b글\x85 \u200b한\ufffd\0글", ["한글", "한글"]),
+        ("Ärger Σ", ["Ärger", "Σ"]),
+        (" \t\n", []),
+        ("", []),
+    ],
+)
+def test_basic_tokenizer_splits_words_and_punctuation(text, words):
+    assert BasicTokenizer(do_lower_case=False).tokenize(text) == words
+
+
+def test_lower_casing_strips_accents_and_takes_syllables_apart():
+    words = BasicTokenizer().tokenize("ÄRGER ΟΔΟΣ 한≠")
+    assert words == ["arger", "οδος", "\u1112\u1161\u11ab", "="]
+
+
+def test_basic_tokenizer_reads_bytes():
+    assert BasicTokenizer(do_lower_case=False).tokenize("한글!".encode() + b"\xff") == ["한글", "!"]
+
+
+@pytest.mark.parametrize(
+    ("word", "pieces"),
+    [
+        ("강아지가", ["강아지가"]),
+        ("강아지아", ["강아지", "##아"]),
+        ("강지", ["강", "##지"]),
+        ("고양이이가", ["고양이", "##이", "##가"]),
+        ("고양", ["[UNK]"]),
+        ("강돌", ["[UNK]"]),
+        ("banana", ["[UNK]"]),
+        ("anana", ["an", "##an", "##a"]),
+        ("#", ["#"]),
+        ("##", ["##"]),
+        ("강#", ["[UNK]"]),
+        ("", []),
+    ],
+)
+def test_pieces_are_the_longest_that_fit_from_the_left(word, pieces):
+    assert WordpieceTokenizer(VOCAB).tokenize(word) == pieces
+
+
+def test_wordpiece_tokenizer_splits_at_whitespace_and_reads_bytes():
+    tokens = WordpieceTokenizer(VOCAB).tokenize(" 강지\u2028돌 an".encode())
+    assert tokens == ["강", "##지", "[UNK]", "an"]
+
+
+def test_a_word_over_the_limit_is_unknown():
+    tokenizer = WordpieceTokenizer(VOCAB, max_input_chars_per_word=3)
+    assert tokenizer.tokenize("강아지 강아지가") == ["강아지", "[UNK]"]
+
+
+def test_the_limit_is_200_characters():
+    word = "가" * 200
+    assert WordpieceTokenizer(VOCAB).tokenize(word) == ["가"] + ["##가"] * 199
+    assert WordpieceTokenizer(VOCAB).tokenize(word + "가") == ["[UNK]"]
+
+
+def test_the_unknown_token_may_have_another_name_and_no_id():
+    tokenizer = WordpieceTokenizer({"가": 0}, unk_token="<unk>")
+    assert tokenizer.tokenize("가 나") == ["가", "<unk>"]
+    assert tokenizer.ids_of("나") == (NO_ID,)
+
+
+def test_only_whitespace_that_bert_drops_joins_words():
+    spaces = [char for char in map(chr, range(sys.maxunicode + 1)) if char.isspace()]
+    for char in spaces:
+        joined = split_at_whitespace(f"가{char}나") == ["가나"]
+        assert joined == characters.is_control(char), f"U+{ord(char):04X}"
+
+
+@pytest.mark.parametrize("do_lower_case", [False, True])
+def test_equal_to_the_plain_form_on_nasty_text(do_lower_case):
+    texts = nasty_texts(5000)
+    vocab = nasty_vocabulary(texts[::2], do_lower_case)
+    plain = PlainTokenizer(vocab, do_lower_case)
+    basic = BasicTokenizer(do_lower_case)
+    wordpiece = WordpieceTokenizer(vocab)
+    encoder = WordpieceEncoder(basic, wordpiece)
+    unknown = 0
+    for text in texts:
+        words = plain.words(text)
+        pieces = [piece for word in words for piece in plain.pieces(word)]
+        unknown += pieces.count("[UNK]")
+        assert basic.tokenize(text) == words, ascii(text)
+        assert [piece for word in words for piece in wordpiece.tokenize(word)] == pieces
+        assert [wordpiece.pieces[index] for index in encoder.encode(text)] == pieces, ascii(text)
+    assert unknown, "the vocabulary should not spell everything"
+
+
+@pytest.mark.parametrize("do_lower_case", [False, True])
+def test_forgetting_changes_nothing(do_lower_case):
+    texts = nasty_texts(500)
+    basic = BasicTokenizer(do_lower_case)
+    wordpiece = WordpieceTokenizer(nasty_vocabulary(texts, do_lower_case))
+    roomy = WordpieceEncoder(basic, wordpiece)
+    tiny = WordpieceEncoder(basic, wordpiece, max_words=3)
+    for text in texts * 2:
+        assert list(tiny.encode(text)) == list(roomy.encode(text))
+
+
+def test_accents_that_change_places_are_told_apart():
+    # Without the character between them, which is dropped, these marks would stand the other way
+    # round: the word as it comes out is not what it gives when taken as text.
+    word = "a\u302e\u034f\u1baa"
+    basic = BasicTokenizer()
+    (out,) = basic.tokenize(word)
+    assert basic.tokenize(out) != [out] or unicodedata.combining("\u1baa") == 0
+
+
+def test_results_are_worked_out_once_while_they_are_remembered():
+    asked = []
+    results = RecentResults(lambda key: asked.append(key) or (len(key),), max_entries=2)
+    for key in ["a", "bb", "a", "ccc", "a", "bb"]:
+        assert results[key] == (len(key),)
+    assert asked == ["a", "bb", "ccc"]
+
+
+def test_what_was_not_asked_for_lately_is_forgotten():
+    asked = []
+    results = RecentResults(lambda key: asked.append(key) or (), max_entries=2)
+    for key in ["a", "b", "c", "d", "e", "a"]:
+        results[key]
+    assert asked == ["a", "b", "c", "d", "e", "a"]
+
+
+def test_a_bounded_number_of_results_is_remembered():
+    asked = []
+    results = RecentResults(lambda key: asked.append(key) or (), max_entries=10)
+    keys = [str(number) for number in range(1000)]
+    for key in keys:
+        results[key]
+        assert len(results) <= 10
+    asked.clear()
+    for key in keys:
+        key in results or results._earlier.get(key)
+    held = sum(key in results or key in results._earlier for key in keys)
+    assert 10 <= held <= 20
+
+
+def test_long_strings_are_not_remembered():
+    results = RecentResults(lambda key: (len(key),), max_entries=10)
+    long = "가" * (RecentResults.MAX_LENGTH + 1)
+    assert [results[long], results[long[:-1]]] == [(len(long),), (len(long) - 1,)]
+    assert list(results) == [long[:-1]]
