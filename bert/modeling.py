@@ -304,8 +304,10 @@ def dense(values: tf.Tensor, variables: Mapping[str, tf.Variable], scope: str) -
 
 def layer_norm(values: tf.Tensor, beta: tf.Tensor, gamma: tf.Tensor) -> tf.Tensor:
     """Normalizes over the last dimension (Ba et al., "Layer Normalization", 2016)."""
-    mean, variance = tf.nn.moments(values, axes=[-1], keepdims=True)
-    return tf.nn.batch_normalization(values, mean, variance, beta, gamma, _LAYER_NORM_EPSILON)
+    mean = tf.reduce_mean(values, axis=-1, keepdims=True)
+    centred = values - mean
+    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+    return centred * tf.math.rsqrt(variance + _LAYER_NORM_EPSILON) * gamma + beta
 
 
 def _normalize(values: tf.Tensor, variables: Mapping[str, tf.Variable], scope: str) -> tf.Tensor:

@@ -57,8 +57,8 @@ def check_no_duplicates(vocab_file: str) -> None:
     ]
     raise InputError(
         f"{vocab_file} has tokens on more than one line: {_enumerate(named, '; ')}. Only the last "
-        "line of each is ever used: to mend the file and keep every id, replace all but the last by "
-        "placeholders that stand nowhere else, such as [unused0]."
+        "line of each is ever used: to mend the file and keep every id, replace all but the last "
+        "by placeholders that stand nowhere else, such as [unused0]."
     )
 
 

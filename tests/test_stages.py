@@ -1,0 +1,95 @@
+"""The scripts that run one stage each, on the sample text."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def run_stage(repository):
+    """Runs a script of scripts/ with the Python of the tests and the given variables."""
+
+    def run(name, *flags, **variables) -> subprocess.CompletedProcess:
+        programs = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", repository / "scripts" / name, *flags],
+            env={**os.environ, "PATH": programs, **variables},
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.fixture
+def corpus(repository, tmp_path):
+    """A corpus of two files, and the folder for its records."""
+    folder = tmp_path / "my corpus"
+    folder.mkdir()
+    sample = repository / "corpus" / "sample"
+    shutil.copy(sample / "sample.txt", folder / "train-00001.txt")
+    shutil.copy(sample / "heldout.txt", folder / "train-00002.txt")
+    return {
+        "CORPUS": str(folder),
+        "VOCAB_FILE": str(sample / "vocab.txt"),
+        "RECORDS": str(tmp_path / "my records"),
+    }
+
+
+def test_records_then_pretraining(run_stage, corpus, repository, tmp_path):
+    made = run_stage("create_pretraining_data.sh", **corpus)
+    assert made.returncode == 0, made.stderr
+    records = pathlib.Path(corpus["RECORDS"])
+    assert sorted(path.name for path in records.iterdir()) == ["train-00001.tf", "train-00002.tf"]
+
+    trained = run_stage(
+        "pretrain.sh",
+        "--num_train_steps=2",
+        "--train_batch_size=4",
+        "--max_eval_steps=1",
+        RECORDS=corpus["RECORDS"],
+        OUTPUT_DIR=str(tmp_path / "out"),
+        BERT_CONFIG=str(repository / "configs" / "bert_config_tiny.json"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert (tmp_path / "out" / "model.ckpt-2.index").exists()
+    assert "global_step = 2" in (tmp_path / "out" / "eval_results.txt").read_text()
+
+
+def test_records_that_exist_are_kept(run_stage, corpus):
+    records = pathlib.Path(corpus["RECORDS"])
+    records.mkdir()
+    (records / "train-00001.tf").write_bytes(b"made before")
+    made = run_stage("create_pretraining_data.sh", **corpus)
+    assert f"{records}/train-00001.tf exists, skipped." in made.stdout
+    assert (records / "train-00001.tf").read_bytes() == b"made before"
+    assert (records / "train-00002.tf").exists()
+
+
+def test_flags_on_the_command_line_win(run_stage, corpus):
+    sizes = []
+    for dupe_factor in (1, 3):
+        made = run_stage("create_pretraining_data.sh", f"--dupe_factor={dupe_factor}", **corpus)
+        assert made.returncode == 0, made.stderr
+        records = pathlib.Path(corpus["RECORDS"])
+        sizes.append((records / "train-00001.tf").stat().st_size)
+        shutil.rmtree(records)
+    assert sizes[1] > 2 * sizes[0]
+
+
+def test_an_empty_corpus_is_an_error(run_stage, tmp_path):
+    made = run_stage("create_pretraining_data.sh", CORPUS=str(tmp_path))
+    assert made.returncode == 1
+    assert f"There is no {tmp_path}/train-*.txt" in made.stderr
+
+
+def test_a_file_that_cannot_be_used_stops_the_stage(run_stage, corpus):
+    (pathlib.Path(corpus["CORPUS"]) / "train-00001.txt").write_bytes("한글".encode("cp949"))
+    made = run_stage("create_pretraining_data.sh", **corpus)
+    assert made.returncode == 1
+    assert "not UTF-8" in made.stderr
+    assert list(pathlib.Path(corpus["RECORDS"]).iterdir()) == []
