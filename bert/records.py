@@ -7,6 +7,7 @@ the data, and a checksum of the data (4 bytes); the checksums are CRC-32C, rotat
 
 import dataclasses
 import os
+import resource
 import struct
 from array import array
 from bisect import bisect_right
@@ -112,6 +113,7 @@ class RecordSet:
         self._first_indexes = list(first_indexes)
         self._bad_records = bad_records
         self._files: list[BinaryIO] = []
+        _allow_open_files(len(self.paths))
         for path in self.paths:
             self._files.append(_open(path))
 
@@ -380,6 +382,16 @@ def _damage_message(path: str, record: _Record) -> str:
 def _masked_crc32c(data: bytes) -> int:
     checksum = google_crc32c.value(data)
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _allow_open_files(count: int) -> None:
+    # The usual limit, 1,024, is less than the shards of a large corpus; a process may raise its own
+    # up to the hard limit.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + 256
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
 
 
 def _open(path: str, buffer_bytes: int = 0) -> BinaryIO:

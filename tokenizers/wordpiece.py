@@ -155,7 +155,7 @@ class WordpieceEncoder:
         Args:
           basic_tokenizer: Splits text into words and punctuation.
           wordpiece_tokenizer: Splits those into pieces.
-          max_words: Bounds the memory: about 400 bytes for each, in the worst case 2,100.
+          max_words: Bounds the memory: about 400 bytes for each, in the worst case 1,300.
         """
         self._basic_tokenizer = basic_tokenizer
         self._words = RecentResults(self._ids_of_part, max_words)
@@ -185,7 +185,7 @@ class RecentResults(dict[str, tuple[int, ...]]):
     """
 
     # Longer strings rarely come twice, and would make the memory unbounded.
-    MAX_LENGTH = 64
+    MAX_LENGTH = 32
 
     def __init__(self, function: Callable[[str], tuple[int, ...]], max_entries: int):
         """Makes an empty memory of `function`, which holds at most twice `max_entries` results."""

@@ -3,6 +3,7 @@
 import concurrent.futures
 import pathlib
 import random
+import resource
 import struct
 
 import pytest
@@ -116,6 +117,17 @@ def test_several_threads_read_at_once(tmp_path):
         concurrent.futures.ThreadPoolExecutor(8) as pool,
     ):
         assert list(pool.map(record_set.read, list(range(500)) * 4)) == data * 4
+
+
+def test_more_files_than_a_process_may_open_by_default_are_read(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    shards = [write(tmp_path / f"{shard}.tfrecord", [b"%d" % shard]) for shard in range(80)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+    try:
+        with RecordSet.scan(shards) as record_set:
+            assert record_set.read(79) == b"79"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_missing_file_is_named(tmp_path):
