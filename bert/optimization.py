@@ -34,12 +34,12 @@ def learning_rate_at_step(
     step = tf.cast(step, tf.float32)
     # TensorFlow folds the original's divisions by a constant into these products when it compiles
     # them. Written out they give the same bits wherever they run.
-    rate = np.float32(init_lr)
-    done = tf.minimum(step, np.float32(num_train_steps)) * (1 / np.float32(num_train_steps))
+    rate, one = np.float32(init_lr), np.float32(1)
+    done = tf.minimum(step, np.float32(num_train_steps)) * (one / np.float32(num_train_steps))
     decayed = rate * (1.0 - done)
     if not num_warmup_steps:
         return decayed
-    warming = step * (rate * (1 / np.float32(num_warmup_steps)))
+    warming = step * (rate * (one / np.float32(num_warmup_steps)))
     return tf.where(step < np.float32(num_warmup_steps), warming, decayed)
 
 

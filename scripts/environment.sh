@@ -75,7 +75,8 @@ is_installed() {
 has_wanted_python() {
   [[ -n ${PYTHON:-} ]] || return 0
   local print_version='import sys; print(sys.version)'
-  [[ $("$PYTHON" -c "$print_version") == $("$environment/bin/python" -c "$print_version") ]]
+  # Quoted on the right, where the brackets in a version would otherwise be a pattern.
+  [[ $("$PYTHON" -c "$print_version") == "$("$environment/bin/python" -c "$print_version")" ]]
 }
 
 # True where pip may go on in the environment that is there.

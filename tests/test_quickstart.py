@@ -14,7 +14,7 @@ case "$*" in
   *"sys.exit"*) [[ $VERSION != old ]] ;;
   *ensurepip*) [[ $VERSION != bare ]] ;;
   *"%d.%d"*) echo 3.12 ;;
-  *sys.version*) echo "3.12.1 ($VERSION)" ;;
+  *sys.version*) echo "3.12.1 ($VERSION) [GCC 12.2.0]" ;;
   *"-m venv"*) mkdir -p "${@: -1}/bin" && cp "$0" "${@: -1}/bin/python" ;;
   *"pip install"*) echo "${@: -1}" >>"$PIP_CALLS"; exit "${PIP_STATUS:-0}" ;;
 esac
@@ -111,6 +111,13 @@ def test_a_second_run_installs_nothing(checkout):
     checkout.add_python("python3")
     for _ in range(2):
         assert checkout.run("ensure_environment base").returncode == 0
+    assert checkout.pip_calls() == ["."]
+
+
+def test_a_second_run_with_the_same_variable_python_installs_nothing(checkout):
+    mine = checkout.add_python("my-python")
+    for _ in range(2):
+        assert checkout.run("ensure_environment base", PYTHON=str(mine)).returncode == 0
     assert checkout.pip_calls() == ["."]
 
 
