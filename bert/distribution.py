@@ -5,7 +5,7 @@ The reading of --gpus needs no TensorFlow, so that a wrong one is refused before
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from deeq_bert.tokenizers.errors import InputError
@@ -74,6 +74,21 @@ def make_strategy(device_names: Sequence[str]) -> tf.distribute.Strategy:
     if len(device_names) == 1:
         return tf.distribute.OneDeviceStrategy(device_names[0])
     return tf.distribute.MirroredStrategy(list(device_names))
+
+
+def distribute(
+    strategy: tf.distribute.Strategy, batches: tf.data.Dataset
+) -> Iterable[dict[str, tf.Tensor]]:
+    """Returns `batches` with each global batch cut into the replicas' parts.
+
+    Args:
+      strategy: Where the batches will be used.
+      batches: Global batches, whose sizes divide by the number of replicas.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        # There is nothing to cut, and taking the distributed iterator down can take seconds.
+        return batches
+    return strategy.experimental_distribute_dataset(batches)
 
 
 def use_gpus(gpus: str) -> list[str]:

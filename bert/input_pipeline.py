@@ -14,6 +14,7 @@ from deeq_bert.tokenizers.errors import InputError
 
 # The parsing threads of tf.data release Python's lock while they read.
 _PARALLEL_BATCHES = 4
+_PREFETCHED_BATCHES = 8
 
 
 class RecordBatches:
@@ -139,7 +140,11 @@ class RecordBatches:
             return features
 
         batches = starts.map(batch, num_parallel_calls=_PARALLEL_BATCHES, deterministic=True)
-        return batches.prefetch(tf.data.AUTOTUNE)
+        # Taking an iterator down waits for the thread that tunes it, at times for minutes, and with
+        # one stage there is little to tune.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return batches.prefetch(_PREFETCHED_BATCHES).with_options(options)
 
     def _check_ids(self, numbers: np.ndarray, largest_ids: np.ndarray) -> np.ndarray:
         worst = int(np.argmax(largest_ids))

@@ -374,7 +374,7 @@ def _train(
     try:
         training.run_steps(
             train_step,
-            iter(strategy.experimental_distribute_dataset(dataset)),
+            iter(distribution.distribute(strategy, dataset)),
             first_step,
             last_step,
             FLAGS.log_steps,
@@ -504,7 +504,7 @@ def _evaluate(
     try:
         metrics = pretraining.evaluate(
             pretraining.make_eval_step(strategy, model),
-            strategy.experimental_distribute_dataset(dataset),
+            distribution.distribute(strategy, dataset),
         )
     except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
         raise batches.explain(error) from error

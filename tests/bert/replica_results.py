@@ -34,13 +34,13 @@ def main(devices: int, config_file: str, records_file: str, output: str) -> None
         SEED,
     )
     batches = input_pipeline.RecordBatches(RecordSet.scan([records_file]), 128, 20, 900)
-    shuffled = strategy.experimental_distribute_dataset(batches.for_training(BATCH, 0, SEED))
+    shuffled = distribution.distribute(strategy, batches.for_training(BATCH, 0, SEED))
     steps = [
         train_step(batch, tf.constant(step, tf.int64))
         for step, batch in zip(range(STEPS), shuffled)
     ]
     # 242 records: the last batch is filled up from 2 to 40, all but one on the second replica.
-    in_order = strategy.experimental_distribute_dataset(batches.for_evaluation(40, 100))
+    in_order = distribution.distribute(strategy, batches.for_evaluation(40, 100))
     metrics = pretraining.evaluate(pretraining.make_eval_step(strategy, model), in_order)
     np.savez(
         output,
