@@ -146,21 +146,3 @@ def head_specs(config: BertConfig) -> dict[str, modeling.VariableSpec]:
         ),
         "cls/seq_relationship/output_bias": modeling.VariableSpec((2,), "zeros"),
     }
-
-
-def masked_lm_loss(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """The mean loss of the predictions whose weight is 1, for a batch on one device.
-
-    Args:
-      losses: [batch, P].
-      weights: The same shape: 1.0 for a prediction, 0.0 for padding.
-
-    Returns:
-      A scalar; 0 where there is no prediction at all.
-    """
-    return tf.reduce_sum(weights * losses) / (tf.reduce_sum(weights) + 1e-5)
-
-
-def next_sentence_loss(losses: tf.Tensor) -> tf.Tensor:
-    """The mean loss of a batch's sequences, [batch], on one device."""
-    return tf.reduce_mean(losses)
