@@ -5,7 +5,7 @@ The reading of --gpus needs no TensorFlow, so that a wrong one is refused before
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from deeq_bert.tokenizers.errors import InputError
@@ -77,18 +77,31 @@ def make_strategy(device_names: Sequence[str]) -> tf.distribute.Strategy:
 
 
 def distribute(
-    strategy: tf.distribute.Strategy, batches: tf.data.Dataset
-) -> Iterable[dict[str, tf.Tensor]]:
-    """Returns `batches` with each global batch cut into the replicas' parts.
+    strategy: tf.distribute.Strategy, batches: Iterable[Mapping[str, tf.Tensor]]
+) -> Iterator[Mapping[str, tf.Tensor]]:
+    """Yields `batches`, each global batch cut into the replicas' parts.
 
     Args:
       strategy: Where the batches will be used.
       batches: Global batches, whose sizes divide by the number of replicas.
     """
-    if strategy.num_replicas_in_sync == 1:
-        # There is nothing to cut, and taking the distributed iterator down can take seconds.
-        return batches
-    return strategy.experimental_distribute_dataset(batches)
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        yield from batches
+        return
+    for batch in batches:
+
+        def part(
+            context: tf.distribute.ValueContext, batch: Mapping[str, tf.Tensor] = batch
+        ) -> dict[str, tf.Tensor]:
+            number = context.replica_id_in_sync_group
+            return {name: part_of(value, number) for name, value in batch.items()}
+
+        def part_of(value: tf.Tensor, number: int) -> tf.Tensor:
+            size = value.shape[0] // replicas
+            return value[number * size : (number + 1) * size]
+
+        yield strategy.experimental_distribute_values_from_function(part)
 
 
 def use_gpus(gpus: str) -> list[str]:

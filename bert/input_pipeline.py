@@ -2,19 +2,25 @@
 
 The record at position p of a run is a function of p, the seed and the number of records alone, so
 a run goes on exactly where it stopped by starting at the next position.
+
+Records are read and parsed in a thread of their own, a few batches ahead, and not in a tf.data
+pipeline: one that calls Python to read can wait for ever for its own threads when a process ends.
 """
 
-from collections.abc import Callable
+import queue
+import threading
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from deeq_bert.bert.records import RecordSet
-from deeq_bert.tokenizers.errors import InputError
+from deeq_bert.bert.records import RecordSet, check_record
 
-# The parsing threads of tf.data release Python's lock while they read.
-_PARALLEL_BATCHES = 4
-_PREFETCHED_BATCHES = 8
+Batch = dict[str, tf.Tensor]
+
+_BATCHES_AHEAD = 8
+# How often the reading thread looks whether it is still wanted, in seconds.
+_PATIENCE = 0.1
 
 
 class RecordBatches:
@@ -42,8 +48,8 @@ class RecordBatches:
           vocab_size: What every id must be below; a GPU would look up a larger one as zeros.
         """
         self._records = records
+        self._lengths = max_seq_length, max_predictions_per_seq
         self._vocab_size = vocab_size
-        self._error: InputError | None = None
         self._features = {
             "input_ids": tf.io.FixedLenFeature([max_seq_length], tf.int64),
             "input_mask": tf.io.FixedLenFeature([max_seq_length], tf.int64),
@@ -54,8 +60,8 @@ class RecordBatches:
             "next_sentence_labels": tf.io.FixedLenFeature([1], tf.int64),
         }
 
-    def for_training(self, batch_size: int, position: int, seed: int) -> tf.data.Dataset:
-        """Returns an endless dataset of shuffled batches, from `position` on.
+    def for_training(self, batch_size: int, position: int, seed: int) -> Iterator[Batch]:
+        """Yields shuffled batches without end, from `position` on.
 
         Every pass over the records is a permutation of all of them, another one each time. A batch
         may hold the end of one pass and the start of the next.
@@ -64,104 +70,118 @@ class RecordBatches:
           batch_size: The global batch.
           position: The number of records consumed before the first batch.
           seed: Of the shuffles.
+
+        Raises:
+          InputError: A record has changed or does not hold what it should.
         """
-        count = tf.constant(len(self._records), tf.int64)
-        key = tf.fill([batch_size], tf.constant(seed, tf.int64))
 
-        def record_numbers(start: tf.Tensor) -> tf.Tensor:
-            positions = start + tf.range(batch_size, dtype=tf.int64)
-            epochs = positions // count
-            # The public tf.random.experimental.index_shuffle fails with a seed for each index.
-            return tf.raw_ops.RandomIndexShuffle(
-                index=positions % count,
-                seed=tf.stack([tf.zeros_like(key), key, epochs], axis=1),
-                max_index=count - 1,
-            )
+        def batches() -> Iterator[Batch]:
+            start = position
+            while True:
+                yield self._read(shuffled_indexes(start, batch_size, len(self._records), seed))
+                start += batch_size
 
-        starts = tf.data.Dataset.range(position, np.iinfo(np.int64).max - batch_size, batch_size)
-        return self._read(starts, record_numbers, batch_size)
+        return _read_ahead(batches())
 
-    def for_evaluation(self, batch_size: int, max_batches: int) -> tf.data.Dataset:
-        """Returns a dataset of the first records in file order, each once.
+    def for_evaluation(self, batch_size: int, max_batches: int) -> Iterator[Batch]:
+        """Yields the first records in file order, each once.
 
         Args:
           batch_size: The global batch; the last one is filled up with examples of weight 0.
           max_batches: The most batches to read.
+
+        Raises:
+          InputError: A record has changed or does not hold what it should.
         """
         count = min(len(self._records), batch_size * max_batches)
 
-        def record_numbers(start: tf.Tensor) -> tf.Tensor:
-            positions = start + tf.range(batch_size, dtype=tf.int64)
-            return tf.where(positions < count, positions, -1)
+        def batches() -> Iterator[Batch]:
+            for start in range(0, count, batch_size):
+                indexes = np.arange(start, min(start + batch_size, count))
+                yield self._read(indexes, batch_size - len(indexes))
 
-        starts = tf.data.Dataset.range(0, count, batch_size)
-        return self._read(starts, record_numbers, batch_size)
+        return _read_ahead(batches())
 
-    def explain(self, error: tf.errors.OpError) -> InputError:
-        """Returns what to tell the user when taking a batch failed with `error`.
-
-        Raises:
-          tf.errors.OpError: `error` itself, where the records were not the cause.
-        """
-        if self._error is not None:
-            return self._error
-        if isinstance(error, tf.errors.InvalidArgumentError) and "Example" in error.message:
-            return InputError(
-                "A record does not hold the features that --max_seq_length and "
-                f"--max_predictions_per_seq ask for: {error.message.splitlines()[0]} Make the "
-                "records of all --input_file anew with the same flags."
-            )
-        raise error
-
-    def _read(
-        self,
-        starts: tf.data.Dataset,
-        record_numbers: Callable[[tf.Tensor], tf.Tensor],
-        batch_size: int,
-    ) -> tf.data.Dataset:
-        def batch(start: tf.Tensor) -> dict[str, tf.Tensor]:
-            numbers = record_numbers(start)
-            serialized = tf.numpy_function(self._read_records, [numbers], tf.string)
-            serialized.set_shape([batch_size])
-            features = tf.io.parse_example(serialized, self._features)
-            features = {
+    def _read(self, indexes: np.ndarray, fillers: int = 0) -> Batch:
+        """Returns the records at `indexes`, and after them `fillers` examples of weight 0."""
+        numbers = indexes.tolist()
+        serialized = [self._records.read(number) for number in numbers]
+        # What fills up a batch may be any record.
+        serialized += serialized[:1] * fillers
+        # Placed on the CPU, or each batch would pass through the memory of a GPU to be parsed.
+        with tf.device("/cpu:0"):
+            try:
+                features = tf.io.parse_example(serialized, self._features)
+            except tf.errors.InvalidArgumentError:
+                self._refuse(numbers)
+                raise
+            ids = tf.concat([features["input_ids"], features["masked_lm_ids"]], axis=1).numpy()
+            if ids.max() >= self._vocab_size or ids.min() < 0:
+                self._refuse(numbers)
+            batch = {
                 name: tf.cast(value, tf.int32) if value.dtype == tf.int64 else value
                 for name, value in features.items()
             }
-            weights = tf.cast(numbers >= 0, tf.float32)
-            largest = tf.maximum(
-                tf.reduce_max(features["input_ids"], axis=1),
-                tf.reduce_max(features["masked_lm_ids"], axis=1),
-            )
-            checked = tf.numpy_function(self._check_ids, [numbers, largest], tf.float32)
-            weights *= tf.ensure_shape(checked, [batch_size])
-            features["masked_lm_weights"] *= weights[:, tf.newaxis]
-            features["example_weights"] = weights
-            return features
+            weights = tf.constant([1.0] * len(numbers) + [0.0] * fillers)
+            batch["masked_lm_weights"] *= weights[:, tf.newaxis]
+            return {**batch, "example_weights": weights}
 
-        batches = starts.map(batch, num_parallel_calls=_PARALLEL_BATCHES, deterministic=True)
-        # Taking an iterator down waits for the thread that tunes it, at times for minutes, and with
-        # one stage there is little to tune.
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return batches.prefetch(_PREFETCHED_BATCHES).with_options(options)
+    def _refuse(self, numbers: list[int]) -> None:
+        """Raises the InputError that names the first bad record among `numbers`."""
+        for number in numbers:
+            check_record(self._records, number, *self._lengths, self._vocab_size)
 
-    def _check_ids(self, numbers: np.ndarray, largest_ids: np.ndarray) -> np.ndarray:
-        worst = int(np.argmax(largest_ids))
-        if largest_ids[worst] >= self._vocab_size:
-            path, record = self._records.location(max(0, int(numbers[worst])))
-            self._error = InputError(
-                f"{path}, record {record}: holds the id {largest_ids[worst]}, but the vocab_size "
-                f"of --bert_config_file is {self._vocab_size}. Give the configuration that fits "
-                "the vocabulary of the records, or make the records anew."
-            )
-            raise self._error
-        return np.ones(len(numbers), np.float32)
 
-    def _read_records(self, numbers: np.ndarray) -> np.ndarray:
+def shuffled_indexes(start: int, count: int, record_count: int, seed: int) -> np.ndarray:
+    """Returns the indexes of the records at the positions `start` to `start + count - 1`.
+
+    Args:
+      start: The first position of a run, counted over all its passes.
+      count: How many positions.
+      record_count: How many records there are.
+      seed: Of the shuffles.
+    """
+    with tf.device("/cpu:0"):
+        positions = np.arange(start, start + count, dtype=np.int64)
+        passes = positions // record_count
+        # The public tf.random.experimental.index_shuffle fails with a seed for each index.
+        return tf.raw_ops.RandomIndexShuffle(
+            index=positions % record_count,
+            seed=np.stack([np.zeros_like(passes), np.full_like(passes, seed), passes], axis=1),
+            max_index=np.int64(record_count - 1),
+        ).numpy()
+
+
+def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yields `batches`, made in a thread that ends when this generator is closed."""
+    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(_BATCHES_AHEAD)
+    wanted = threading.Event()
+    wanted.set()
+
+    def put(item: Batch | BaseException | None) -> None:
+        while wanted.is_set():
+            try:
+                return ready.put(item, timeout=_PATIENCE)
+            except queue.Full:
+                continue
+
+    def fill() -> None:
         try:
-            # A filling example may be any record, since its weight is 0.
-            return np.array([self._records.read(max(0, int(n))) for n in numbers], dtype=object)
-        except InputError as error:
-            self._error = error
-            raise
+            for batch in batches:
+                put(batch)
+                if not wanted.is_set():
+                    return
+            put(None)
+        except BaseException as error:  # noqa: B036 - raised again where the batch is taken
+            put(error)
+
+    thread = threading.Thread(target=fill, name="records", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        wanted.clear()
+        thread.join()

@@ -257,15 +257,30 @@ def check_records_match(
     indexes = {indexes[0] for _, indexes in record_set.file_ranges() if indexes}
     indexes.update(range(0, len(record_set), max(1, len(record_set) // sample_size)))
     for index in sorted(indexes):
-        path, number = record_set.location(index)
-        place = f"{path}, record {number}"
-        data = record_set.read(index)
-        try:
-            features = decode_example(data)
-        except ValueError as error:
-            raise InputError(f"{place}: no tf.train.Example ({error}). {_EXPECTED}") from error
-        _check_lengths(features, place, max_seq_length, max_predictions_per_seq)
-        _check_values(features, place, max_seq_length, vocab_size)
+        check_record(record_set, index, max_seq_length, max_predictions_per_seq, vocab_size)
+
+
+def check_record(
+    record_set: RecordSet,
+    index: int,
+    max_seq_length: int,
+    max_predictions_per_seq: int,
+    vocab_size: int,
+) -> None:
+    """Stops where one record does not fit (see `check_records_match`)."""
+    path, number = record_set.location(index)
+    place = f"{path}, record {number}"
+    try:
+        features = decode_example(record_set.read(index))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{place}: no tf.train.Example ({error}). Expected a file that "
+            "create_pretraining_data.py made."
+        ) from error
+    _check_lengths(features, place, max_seq_length, max_predictions_per_seq)
+    _check_values(features, place, max_seq_length, vocab_size)
 
 
 def _check_lengths(

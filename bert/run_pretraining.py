@@ -33,7 +33,7 @@ from deeq_bert.tokenizers.files import expand_patterns, make_folder, write_atomi
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from deeq_bert.bert import checkpoint, heads
+    from deeq_bert.bert import checkpoint, heads, input_pipeline
 
 FLAGS = flags.FLAGS
 
@@ -305,9 +305,7 @@ def _train(
     Returns:
       The number of updates behind the model.
     """
-    import tensorflow as tf
-
-    from deeq_bert.bert import input_pipeline, meters, optimization, pretraining, training
+    from deeq_bert.bert import meters, optimization, pretraining, training
 
     optimizer = optimization.create_optimizer(model.variables)
     variables = {**model.variables, **optimizer.slots}
@@ -326,10 +324,9 @@ def _train(
     )
     _describe_training(model, records, position)
 
-    batches = input_pipeline.RecordBatches(
-        records, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, config.vocab_size
+    batches = _record_batches(records, config).for_training(
+        FLAGS.train_batch_size, position, FLAGS.random_seed
     )
-    dataset = batches.for_training(FLAGS.train_batch_size, position, FLAGS.random_seed)
     train_step = training.make_train_step(
         strategy,
         list(model.variables.values()),
@@ -374,7 +371,7 @@ def _train(
     try:
         training.run_steps(
             train_step,
-            iter(distribution.distribute(strategy, dataset)),
+            distribution.distribute(strategy, batches),
             first_step,
             last_step,
             FLAGS.log_steps,
@@ -390,13 +387,20 @@ def _train(
             "--num_warmup_steps, and run again to go on from there.",
             code=3,
         )
-    except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
-        raise batches.explain(error) from error
     except KeyboardInterrupt:
         command_line.fail(f"Interrupted. The same command goes on from {folder.last()}.", code=130)
     finally:
+        batches.close()
         bar.close()
     return last_step
+
+
+def _record_batches(records: RecordSet, config: BertConfig) -> input_pipeline.RecordBatches:
+    from deeq_bert.bert import input_pipeline
+
+    return input_pipeline.RecordBatches(
+        records, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, config.vocab_size
+    )
 
 
 def _restore_or_initialize(
@@ -487,27 +491,18 @@ def _evaluate(
     step: int,
 ) -> None:
     """Evaluates the model, logs the metrics and writes eval_results.txt."""
-    import tensorflow as tf
-
-    from deeq_bert.bert import input_pipeline, meters, pretraining
+    from deeq_bert.bert import meters, pretraining
 
     examples = min(len(records), FLAGS.max_eval_steps * FLAGS.eval_batch_size)
     logging.info("***** Running evaluation *****")
     logging.info("  Examples = %s of %s", f"{examples:,}", f"{len(records):,}")
-    batches = input_pipeline.RecordBatches(
-        records,
-        FLAGS.max_seq_length,
-        FLAGS.max_predictions_per_seq,
-        model.bert.config.vocab_size,
+    batches = _record_batches(records, model.bert.config).for_evaluation(
+        FLAGS.eval_batch_size, FLAGS.max_eval_steps
     )
-    dataset = batches.for_evaluation(FLAGS.eval_batch_size, FLAGS.max_eval_steps)
-    try:
-        metrics = pretraining.evaluate(
-            pretraining.make_eval_step(strategy, model),
-            distribution.distribute(strategy, dataset),
-        )
-    except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
-        raise batches.explain(error) from error
+    metrics = pretraining.evaluate(
+        pretraining.make_eval_step(strategy, model),
+        distribution.distribute(strategy, batches),
+    )
     meters.EventWriter(os.path.join(FLAGS.output_dir, "eval")).write(step, metrics)
     results = {"global_step": step, **metrics}
     lines = [f"{name} = {results[name]!s}" for name in sorted(results)]

@@ -42,20 +42,19 @@ def imported_names(tree: ast.Module) -> set[str]:
 
 def dependency_modules() -> set[str]:
     """The top-level modules of everything that is installed with this project."""
-    waiting, distributions = ["deeq-bert"], set()
+    waiting, seen, modules = ["deeq-bert"], set(), set()
     while waiting:
         name = re.match(r"[\w.-]+", waiting.pop())[0].lower().replace("_", "-")
-        if name not in distributions:
-            distributions.add(name)
-            try:
-                waiting.extend(importlib.metadata.requires(name) or [])
-            except importlib.metadata.PackageNotFoundError:
-                continue
-    return {
-        module
-        for module, owners in importlib.metadata.packages_distributions().items()
-        if any(owner.lower().replace("_", "-") in distributions for owner in owners)
-    }
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        waiting.extend(distribution.requires or [])
+        modules.update(file.parts[0].removesuffix(".py") for file in distribution.files or [])
+    return modules
 
 
 def test_an_installed_package_called_tokenizers_wins_over_the_folder(tmp_path):
