@@ -18,14 +18,14 @@ setup(
     packages=["deeq_bert.bert", "deeq_bert.corpus", "deeq_bert.tokenizers"],
     package_data={"deeq_bert.corpus": ["sample/*"]},
     install_requires=[
-        "tensorflow>=2.21,<2.22",
+        "tensorflow>=2.13,<2.22",
         "absl-py>=2.1",
-        "numpy>=1.26",
+        "numpy>=1.22",
         "tqdm>=4.66",
         "google-crc32c>=1.5",
     ],
     extras_require={
-        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],
         "viz": ["tensorboard>=2.19"],
         "test": TEST_REQUIREMENTS,
     },

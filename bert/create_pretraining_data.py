@@ -170,6 +170,8 @@ def _find_input_files() -> list[str]:
         )
     for pattern in unmatched:
         logging.warning("--input_file: nothing matches %s; going on with the other files.", pattern)
+    if len(set(input_files)) < len(input_files):
+        logging.warning("--input_file names some files more than once; they are read as often.")
     logging.info("*** Reading from input files ***")
     for path in input_files:
         logging.info("  %s", path)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import tensorflow as tf
+from absl import logging
 
 from deeq_bert.bert.checkpoint import Checkpoint
 from deeq_bert.bert.modeling import get_assignment_map_from_checkpoint
@@ -28,7 +29,7 @@ def restore(path: str, variables: Mapping[str, tf.Variable]) -> tuple[int, dict]
 
 
 def initialize(init_checkpoint: str, variables: Mapping[str, tf.Variable]) -> list[str]:
-    """Gives those of `variables` that a checkpoint holds their values in it.
+    """Gives those of `variables` that a checkpoint holds their values in it, and logs which.
 
     Args:
       init_checkpoint: A prefix, or a folder with a `checkpoint` file.
@@ -48,4 +49,8 @@ def initialize(init_checkpoint: str, variables: Mapping[str, tf.Variable]) -> li
             "BERT checkpoint, with names such as bert/embeddings/word_embeddings."
         )
     Checkpoint(path).restore({name: variables[name] for name in names})
+    logging.info("**** Trainable Variables ****")
+    for name, variable in variables.items():
+        origin = ", *INIT_FROM_CKPT*" if name in names else ""
+        logging.info("  name = %s, shape = %s%s", name, tuple(variable.shape), origin)
     return list(names)

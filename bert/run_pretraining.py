@@ -177,8 +177,11 @@ def main() -> None:
     config = BertConfig.from_json_file(FLAGS.bert_config_file)
     _check_config(config)
     make_folder(FLAGS.output_dir)
-    records = _open_records("input_file", config)
-    eval_records = _open_records("eval_input_file", config) if FLAGS.eval_input_file else records
+    records = eval_records = None
+    if FLAGS.do_train or not FLAGS.eval_input_file:
+        records = eval_records = _open_records("input_file", config)
+    if FLAGS.do_eval and FLAGS.eval_input_file:
+        eval_records = _open_records("eval_input_file", config)
     # Importing TensorFlow takes seconds; what can be refused without it has been by now.
     _run(config, records, eval_records)
 
@@ -230,6 +233,8 @@ def _open_records(flag: str, config: BertConfig) -> RecordSet:
         )
     for pattern in unmatched:
         logging.warning("No file matches %s in --%s.", pattern, flag)
+    if len(set(files)) < len(files):
+        logging.warning("--%s names some files more than once; they count as often.", flag)
     logging.info("*** Records of --%s ***", flag)
     for file in files:
         logging.info("  %s", file)
@@ -252,7 +257,7 @@ def _open_records(flag: str, config: BertConfig) -> RecordSet:
     return records
 
 
-def _run(config: BertConfig, records: RecordSet, eval_records: RecordSet) -> None:
+def _run(config: BertConfig, records: RecordSet | None, eval_records: RecordSet | None) -> None:
     """Trains and evaluates, as the flags say, on the devices they name."""
     import tensorflow as tf
 
@@ -284,7 +289,7 @@ def _run(config: BertConfig, records: RecordSet, eval_records: RecordSet) -> Non
 def _report_devices(devices: Sequence[str]) -> None:
     """Logs what the run is computed on."""
     if devices != ["/cpu:0"]:
-        logging.info("Devices: %s.", ", ".join(devices))
+        logging.info("Devices: %s, for --gpus=%s.", ", ".join(devices), FLAGS.gpus)
     elif FLAGS.gpus == "0":
         logging.info("Devices: the CPU, as --gpus=0 asks.")
     else:
@@ -382,7 +387,7 @@ def _train(
         )
     except training.NonFiniteLossError as error:
         command_line.fail(
-            f"The {error.quantity} is not finite at step {error.step}, and nothing was saved after "
+            f"The {error.quantity.replace('_', ' ')} is not finite at step {error.step}, and nothing was saved after "
             f"it; {folder.last()} is the last good checkpoint. Lower --learning_rate or raise "
             "--num_warmup_steps, and run again to go on from there.",
             code=3,
@@ -419,7 +424,7 @@ def _restore_or_initialize(
     latest = folder.latest()
     if latest is None:
         if FLAGS.init_checkpoint:
-            _initialize(model)
+            initialization.initialize(FLAGS.init_checkpoint, model.variables)
         return 0, 0
     step, state = initialization.restore(latest, variables)
     logging.info("Going on from %s.", latest)
@@ -434,17 +439,6 @@ def _resume_state(examples: int, records: RecordSet) -> dict:
     """Returns what a checkpoint keeps besides the variables."""
     flag_values = {name: FLAGS[name].value for name in _RUN_FLAGS}
     return {"examples": examples, "records": len(records), **flag_values}
-
-
-def _initialize(model: heads.PretrainingModel) -> None:
-    """Gives the model the weights of --init_checkpoint, as far as it has them."""
-    from deeq_bert.bert import initialization
-
-    found = set(initialization.initialize(FLAGS.init_checkpoint, model.variables))
-    logging.info("**** Trainable Variables ****")
-    for name, variable in model.variables.items():
-        origin = ", *INIT_FROM_CKPT*" if name in found else ""
-        logging.info("  name = %s, shape = %s%s", name, tuple(variable.shape), origin)
 
 
 def _describe_training(model: heads.PretrainingModel, records: RecordSet, examples: int) -> None:
@@ -480,7 +474,7 @@ def _load_for_evaluation(model: heads.PretrainingModel, folder: checkpoint.Check
             f"There is no checkpoint to evaluate in --output_dir={FLAGS.output_dir}. Train first, "
             "or name one with --init_checkpoint."
         )
-    _initialize(model)
+    initialization.initialize(FLAGS.init_checkpoint, model.variables)
     return 0
 
 

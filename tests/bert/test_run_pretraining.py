@@ -166,6 +166,13 @@ def test_sequences_longer_than_the_positions_are_refused(pretrain, golden_model)
     assert_refused(completed, "--max_seq_length=128", "max_position_embeddings 64")
 
 
+def test_evaluation_alone_reads_the_held_out_records_alone(pretrain, trained, sample_records):
+    completed = pretrain(do_eval=True, input_file="nosuch", eval_input_file=sample_records)
+
+    assert completed.returncode == 0, completed.stderr
+    assert "Examples = 40 of 242" in completed.stderr
+
+
 def test_evaluation_alone_needs_a_checkpoint(pretrain, tmp_path):
     assert_refused(pretrain(do_eval=True), "no checkpoint to evaluate", str(tmp_path / "out"))
 
