@@ -387,9 +387,9 @@ def _train(
         )
     except training.NonFiniteLossError as error:
         command_line.fail(
-            f"The {error.quantity.replace('_', ' ')} is not finite at step {error.step}, and nothing was saved after "
-            f"it; {folder.last()} is the last good checkpoint. Lower --learning_rate or raise "
-            "--num_warmup_steps, and run again to go on from there.",
+            f"The {error.quantity.replace('_', ' ')} is not finite at step {error.step}, and "
+            f"nothing was saved after it; {folder.last()} is the last good checkpoint. Lower "
+            "--learning_rate or raise --num_warmup_steps, and run again to go on from there.",
             code=3,
         )
     except KeyboardInterrupt:

@@ -265,7 +265,10 @@ def test_bad_records_can_be_left_out(pretrain, sample_records, tmp_path):
         ({"tpu_name": "node-1"}, ["--tpu_name", "GPUs and CPUs"]),
         ({"gpus": "two"}, ["--gpus=two"]),
         ({"input_file": "nosuch*.tf"}, ["No file matches --input_file=nosuch*.tf"]),
-        ({"eval_input_file": "nosuch.tf"}, ["No file matches --eval_input_file=nosuch.tf"]),
+        (
+            {"do_eval": True, "eval_input_file": "nosuch.tf"},
+            ["No file matches --eval_input_file=nosuch.tf"],
+        ),
         ({"bert_config_file": "nosuch.json"}, ["nosuch.json"]),
         ({"max_seq_length": 64}, ["--max_seq_length", "64", "128"]),
         ({"max_predictions_per_seq": 19}, ["--max_predictions_per_seq", "19", "20"]),
