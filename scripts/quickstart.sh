@@ -82,8 +82,9 @@ show_results() {
   sed 's/^/  /' "$out/model/eval_results.txt"
   awk 'END {
     printf "How to read them: masked_lm_loss is %.2f (ln %d) for a model", log(NR), NR
-    printf " that knows nothing,\nand falls as it learns; masked_lm_accuracy is the share of"
-    printf " hidden pieces it guesses.\n"
+    printf " that knows nothing, "
+    printf "6.35 for one\nthat knows how common each piece is, and lower for one that uses the "
+    printf "words around the gap.\n"
   }' "$sample/vocab.txt"
   printf '\nNext: your own text. README.md, "From text to a checkpoint", goes through the stages.\n'
 }
