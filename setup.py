@@ -19,7 +19,7 @@ setup(
     package_data={"deeq_bert.corpus": ["sample/*"]},
     install_requires=[
         # 2.13 is the oldest that the tests pass on; 2.12 rounds one of the golden outputs another
-        # way. 2.22 is not out yet.
+        # way.
         "tensorflow>=2.13,<2.22",
         "absl-py>=2.1",
         "numpy>=1.22",

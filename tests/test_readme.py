@@ -46,7 +46,20 @@ def test_the_journey_runs_as_written(readme, repository, tmp_path):
         assert summary in completed.stderr
 
 
-def test_links_lead_somewhere(readme, repository):
+def test_the_korean_readme_shows_the_same_commands_and_output(readme, repository):
+    korean = (repository / "README.ko.md").read_text(encoding="utf-8")
+    blocks = r"^```.*?^```$"
+    assert re.findall(blocks, korean, re.MULTILINE | re.DOTALL) == re.findall(
+        blocks, readme, re.MULTILINE | re.DOTALL
+    )
+    assert re.findall(r"^\| `--\w+`", korean, re.MULTILINE) == re.findall(
+        r"^\| `--\w+`", readme, re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_links_lead_somewhere(name, repository):
+    readme = (repository / name).read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!http)([^)#]+)\)", readme)
     assert links
     assert [link for link in links if not (repository / link).exists()] == []
