@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
 
 import numpy as np
 import tensorflow as tf
@@ -30,6 +31,8 @@ _STATE_FILE = "checkpoint"
 _TEMPORARY = re.compile(r"\.model\.ckpt-\d+\.tmp|model\.ckpt-\d+_temp_.*")
 _DATA_FILE = re.compile(r"(model\.ckpt-\d+)\.data-\d{5}-of-\d{5}")
 _INDEX_FILE = re.compile(r"model\.ckpt-(\d+)\.index")
+# Where in its graph something failed, which tells a user nothing.
+_TENSORFLOW_NAMES = re.compile(r"\{\{.*?\}\}|\[Op:.*?\].*")
 # What TensorFlow's reader raises for files that are missing, cut off or something else.
 _READ_ERRORS = (tf.errors.OpError, ValueError, RuntimeError, IndexError)
 # Enough to see what is wrong; a whole BERT would fill the screen.
@@ -140,7 +143,7 @@ class CheckpointFolder:
         Raises:
           InputError: Another run is writing there.
         """
-        with open(os.path.join(self.folder, ".lock"), "w") as lock:
+        with self._open_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -150,8 +153,17 @@ class CheckpointFolder:
                 ) from None
             self._remove_orphans()
             listed = [os.path.basename(path) for path in self._listed() if is_complete(path)]
-            self._kept = list(dict.fromkeys(listed))
+            # One that a killed run has written and not listed is the first to go.
+            unlisted = [name for name in self._complete() if name not in listed]
+            self._kept = list(dict.fromkeys(unlisted + listed))
             yield
+
+    def _open_lock(self) -> IO:
+        path = os.path.join(self.folder, ".lock")
+        try:
+            return open(path, "w")
+        except OSError as error:
+            raise InputError(f"Cannot write {path}: {error.strerror}.") from error
 
     def latest(self) -> str | None:
         """Returns the checkpoint to resume from, or None in a folder without any.
@@ -162,7 +174,7 @@ class CheckpointFolder:
         Raises:
           InputError: The file names a checkpoint that is not there.
         """
-        state = tf.train.get_checkpoint_state(self.folder)
+        state = read_checkpoint_state(self.folder)
         if state is None:
             path = self._highest_step()
         else:
@@ -173,7 +185,8 @@ class CheckpointFolder:
                     f"{os.path.join(self.folder, _STATE_FILE)} names {os.path.basename(path)}, "
                     "which is not there. "
                     + (
-                        f"Write {os.path.basename(other)} into it, or choose another --output_dir."
+                        f'Let its first line be model_checkpoint_path: "{os.path.basename(other)}" '
+                        "to go on from there, or choose another --output_dir."
                         if other
                         else "Remove that file to start anew, or choose another --output_dir."
                     )
@@ -210,8 +223,7 @@ class CheckpointFolder:
             for file in sorted(os.listdir(temporary)):  # .data-... comes before .index
                 os.replace(os.path.join(temporary, file), os.path.join(self.folder, file))
             sync_folder(self.folder)
-            self._kept = [kept for kept in self._kept if kept != name] + [name]
-            self._write_state()
+            self._list([kept for kept in self._kept if kept != name] + [name])
         except (OSError, tf.errors.OpError, InputError) as error:
             last = self._kept[-1] if self._kept else None
             raise InputError(
@@ -225,25 +237,45 @@ class CheckpointFolder:
         return prefix
 
     def last(self) -> str:
-        """Returns the prefix of the newest checkpoint that was listed or saved."""
+        """Returns the prefix of the checkpoint that a resume would go on from."""
         return os.path.join(self.folder, self._kept[-1])
 
+    def withdraw_last(self) -> str | None:
+        """Makes the checkpoint before the last one the one to resume from.
+
+        For a last one that turned out to be ruined. Its files stay until they are pruned.
+
+        Returns:
+          The prefix of the one withdrawn, or None where it is the only one.
+        """
+        if len(self._kept) < 2:
+            return None
+        withdrawn = self.last()
+        self._list(self._kept[:-1])
+        return withdrawn
+
     def _listed(self) -> Sequence[str]:
-        state = tf.train.get_checkpoint_state(self.folder)
+        state = read_checkpoint_state(self.folder)
         return list(state.all_model_checkpoint_paths) if state else []
 
-    def _highest_step(self) -> str | None:
+    def _complete(self) -> list[str]:
+        """Returns the names of all checkpoints that are whole, by their steps."""
         steps = [
             int(match[1])
             for match in map(_INDEX_FILE.fullmatch, os.listdir(self.folder))
             if match and is_complete(os.path.join(self.folder, match[0]))
         ]
-        return os.path.join(self.folder, f"{_BASENAME}-{max(steps)}") if steps else None
+        return [f"{_BASENAME}-{step}" for step in sorted(steps)]
 
-    def _write_state(self) -> None:
-        lines = [f'model_checkpoint_path: "{self._kept[-1]}"\n']
-        lines += [f'all_model_checkpoint_paths: "{name}"\n' for name in self._kept]
+    def _highest_step(self) -> str | None:
+        names = self._complete()
+        return os.path.join(self.folder, names[-1]) if names else None
+
+    def _list(self, names: list[str]) -> None:
+        lines = [f'model_checkpoint_path: "{names[-1]}"\n']
+        lines += [f'all_model_checkpoint_paths: "{name}"\n' for name in names]
         write_atomically(os.path.join(self.folder, _STATE_FILE), "".join(lines).encode())
+        self._kept = names
 
     def _prune(self) -> None:
         if not self._keep_max:
@@ -252,15 +284,15 @@ class CheckpointFolder:
         excess = candidates[: max(0, len(self._kept) - self._keep_max)]
         if not excess:
             return
-        self._kept = [name for name in self._kept if name not in excess]
-        self._write_state()
+        # Removed before they are taken off the list: after a kill in between, the next run drops
+        # what is listed and not there. The index goes first: without it the rest counts as an
+        # orphan, with it and without the data the checkpoint would look whole.
         for name in excess:
-            # The index goes first: without it the rest counts as an orphan, with it and without
-            # the data the checkpoint would look whole.
             files = [file for file in os.listdir(self.folder) if file.startswith(f"{name}.")]
             for file in sorted(files, key=lambda file: not file.endswith(".index")):
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(os.path.join(self.folder, file))
+        self._list([name for name in self._kept if name not in excess])
 
     def _remove_orphans(self) -> None:
         for entry in os.listdir(self.folder):
@@ -272,6 +304,28 @@ class CheckpointFolder:
                 os.path.join(self.folder, f"{data_file[1]}.index")
             ):
                 os.remove(path)
+
+
+def read_checkpoint_state(folder: str) -> object | None:
+    """Reads the file `checkpoint` of a folder; None where there is no such file.
+
+    Raises:
+      InputError: The file is not one that lists checkpoints.
+    """
+    path = os.path.join(folder, _STATE_FILE)
+    if not os.path.exists(path):
+        return None
+    try:
+        state = tf.train.get_checkpoint_state(folder)
+    except (ValueError, tf.errors.OpError):
+        state = None
+    if state is None:
+        raise InputError(
+            f"{path} does not list checkpoints; expected a line such as "
+            'model_checkpoint_path: "model.ckpt-1000". Mend it, or remove it to go on from the '
+            "highest step there is."
+        )
+    return state
 
 
 def is_complete(path: str) -> bool:
@@ -307,4 +361,5 @@ def _first_line(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.strerror}."
     line = str(getattr(error, "message", error)).strip().split("\n")[0]
+    line = _TENSORFLOW_NAMES.sub("", line).strip()
     return line if line.endswith(".") else f"{line}."

@@ -126,7 +126,7 @@ def main() -> None:
     tokenizer = _load_tokenizer()
     input_files = _find_input_files()
     output_files = _prepare_output_files(input_files)
-    _warn_of_capped_predictions()
+    _warn_of_unfit_predictions()
 
     reader = _read_documents(input_files, tokenizer)
     rng = random.Random(FLAGS.random_seed)
@@ -201,7 +201,14 @@ def _prepare_output_files(input_files: Iterable[str]) -> list[str]:
     return output_files
 
 
-def _warn_of_capped_predictions() -> None:
+def _warn_of_unfit_predictions() -> None:
+    if FLAGS.max_predictions_per_seq > FLAGS.max_seq_length:
+        logging.warning(
+            "--max_predictions_per_seq=%d is more than --max_seq_length=%d can use: what is over "
+            "makes the records larger and pre-training slower.",
+            FLAGS.max_predictions_per_seq,
+            FLAGS.max_seq_length,
+        )
     needed = round(FLAGS.max_seq_length * FLAGS.masked_lm_prob)
     if FLAGS.max_predictions_per_seq < needed:
         logging.warning(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 from absl import logging
 
-from deeq_bert.bert.checkpoint import Checkpoint
+from deeq_bert.bert.checkpoint import Checkpoint, read_checkpoint_state
 from deeq_bert.bert.modeling import get_assignment_map_from_checkpoint
 from deeq_bert.tokenizers.errors import InputError
 
@@ -41,7 +41,8 @@ def initialize(init_checkpoint: str, variables: Mapping[str, tf.Variable]) -> li
     Raises:
       InputError: The checkpoint cannot be read, holds none of them, or a shape differs.
     """
-    path = tf.train.latest_checkpoint(init_checkpoint) or init_checkpoint
+    state = read_checkpoint_state(init_checkpoint)
+    path = state.model_checkpoint_path if state else init_checkpoint
     names, _ = get_assignment_map_from_checkpoint(variables.values(), path)
     if not names:
         raise InputError(

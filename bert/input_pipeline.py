@@ -10,11 +10,15 @@ pipeline: one that calls Python to read can wait for ever for its own threads wh
 import queue
 import threading
 from collections.abc import Iterator
+from typing import NoReturn
 
 import numpy as np
 import tensorflow as tf
 
-from deeq_bert.bert.records import RecordSet, check_record
+from deeq_bert.bert.record_checks import check_record, value_limits
+from deeq_bert.bert.records import RecordSet
+from deeq_bert.bert.shuffling import shuffled_indexes
+from deeq_bert.tokenizers.errors import InputError
 
 Batch = dict[str, tf.Tensor]
 
@@ -45,7 +49,7 @@ class RecordBatches:
           records: The records, as `bert/create_pretraining_data.py` writes them.
           max_seq_length: Their sequence length.
           max_predictions_per_seq: Their number of masked positions.
-          vocab_size: What every id must be below; a GPU would look up a larger one as zeros.
+          vocab_size: What every id must be below.
         """
         self._records = records
         self._lengths = max_seq_length, max_predictions_per_seq
@@ -112,12 +116,15 @@ class RecordBatches:
         with tf.device("/cpu:0"):
             try:
                 features = tf.io.parse_example(serialized, self._features)
-            except tf.errors.InvalidArgumentError:
-                self._refuse(numbers)
-                raise
-            ids = tf.concat([features["input_ids"], features["masked_lm_ids"]], axis=1).numpy()
-            if ids.max() >= self._vocab_size or ids.min() < 0:
-                self._refuse(numbers)
+            except tf.errors.InvalidArgumentError as error:
+                self._refuse(numbers, error.message)
+            # A GPU would look up what is out of range as zeros, and say nothing.
+            for name, limit in value_limits(self._lengths[0], self._vocab_size).items():
+                values = features[name].numpy()
+                if values.min() < 0 or values.max() >= limit:
+                    self._refuse(numbers, f"{name} has values out of range.")
+            if not np.isfinite(features["masked_lm_weights"].numpy()).all():
+                self._refuse(numbers, "masked_lm_weights is not finite.")
             batch = {
                 name: tf.cast(value, tf.int32) if value.dtype == tf.int64 else value
                 for name, value in features.items()
@@ -126,30 +133,12 @@ class RecordBatches:
             batch["masked_lm_weights"] *= weights[:, tf.newaxis]
             return {**batch, "example_weights": weights}
 
-    def _refuse(self, numbers: list[int]) -> None:
+    def _refuse(self, numbers: list[int], reason: str) -> NoReturn:
         """Raises the InputError that names the first bad record among `numbers`."""
         for number in numbers:
             check_record(self._records, number, *self._lengths, self._vocab_size)
-
-
-def shuffled_indexes(start: int, count: int, record_count: int, seed: int) -> np.ndarray:
-    """Returns the indexes of the records at the positions `start` to `start + count - 1`.
-
-    Args:
-      start: The first position of a run, counted over all its passes.
-      count: How many positions.
-      record_count: How many records there are.
-      seed: Of the shuffles.
-    """
-    with tf.device("/cpu:0"):
-        positions = np.arange(start, start + count, dtype=np.int64)
-        passes = positions // record_count
-        # The public tf.random.experimental.index_shuffle fails with a seed for each index.
-        return tf.raw_ops.RandomIndexShuffle(
-            index=positions % record_count,
-            seed=np.stack([np.zeros_like(passes), np.full_like(passes, seed), passes], axis=1),
-            max_index=np.int64(record_count - 1),
-        ).numpy()
+        path, number = self._records.location(numbers[0])
+        raise InputError(f"{path}, record {number} or one read with it: {reason.splitlines()[0]}")
 
 
 def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

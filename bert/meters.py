@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from deeq_bert.bert.modeling import BertConfig
+from deeq_bert.bert.config import BertConfig
 
 
 def training_flops_per_sequence(

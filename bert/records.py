@@ -1,4 +1,4 @@
-"""TFRecord files: writing, reading in order, reading at random, checking against the flags.
+"""TFRecord files: writing, reading in order, reading at random.
 
 A record is the length of its data (8 bytes, little-endian), a checksum of the length (4 bytes),
 the data, and a checksum of the data (4 bytes); the checksums are CRC-32C, rotated and offset
@@ -17,14 +17,12 @@ from typing import BinaryIO, NamedTuple
 
 import google_crc32c
 
-from deeq_bert.bert.examples import FEATURE_NAMES, decode_example
 from deeq_bert.tokenizers.errors import InputError
 
 # An instance of 512 tokens takes about 3 kB. A longer record is a damaged length or a file of
 # another kind, and is refused before memory is asked for.
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 
-_EXPECTED = "Expected a file that create_pretraining_data.py made; make it again."
 
 _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
@@ -230,112 +228,6 @@ class RecordSet:
     def _file_number(self, index: int) -> int:
         # Of several files that start at one index, all but the last are empty.
         return bisect_right(self._first_indexes, index) - 1
-
-
-def check_records_match(
-    record_set: RecordSet,
-    max_seq_length: int,
-    max_predictions_per_seq: int,
-    vocab_size: int,
-    sample_size: int = 300,
-) -> None:
-    """Stops where records were made with other flags or another vocabulary.
-
-    The first record of each file and a sample spread over all of them are decoded.
-
-    Args:
-      record_set: Records of create_pretraining_data.
-      max_seq_length: The length input_ids, input_mask and segment_ids must have.
-      max_predictions_per_seq: The length masked_lm_positions, _ids and _weights must have.
-      vocab_size: Every id must be smaller.
-      sample_size: How many records to decode besides the first of each file.
-
-    Raises:
-      InputError: A record is no tf.train.Example, lacks a feature, has another length, or holds a
-        value that these flags do not allow.
-    """
-    indexes = {indexes[0] for _, indexes in record_set.file_ranges() if indexes}
-    indexes.update(range(0, len(record_set), max(1, len(record_set) // sample_size)))
-    for index in sorted(indexes):
-        check_record(record_set, index, max_seq_length, max_predictions_per_seq, vocab_size)
-
-
-def check_record(
-    record_set: RecordSet,
-    index: int,
-    max_seq_length: int,
-    max_predictions_per_seq: int,
-    vocab_size: int,
-) -> None:
-    """Stops where one record does not fit (see `check_records_match`)."""
-    path, number = record_set.location(index)
-    place = f"{path}, record {number}"
-    try:
-        features = decode_example(record_set.read(index))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{place}: no tf.train.Example ({error}). Expected a file that "
-            "create_pretraining_data.py made."
-        ) from error
-    _check_lengths(features, place, max_seq_length, max_predictions_per_seq)
-    _check_values(features, place, max_seq_length, vocab_size)
-
-
-def _check_lengths(
-    features: Mapping[str, list], place: str, max_seq_length: int, max_predictions_per_seq: int
-) -> None:
-    for name in FEATURE_NAMES:
-        if name not in features:
-            raise InputError(f"{place}: the feature {name} is missing. {_EXPECTED}")
-    for flag, expected, names in (
-        ("max_seq_length", max_seq_length, ("input_ids", "input_mask", "segment_ids")),
-        (
-            "max_predictions_per_seq",
-            max_predictions_per_seq,
-            ("masked_lm_positions", "masked_lm_ids", "masked_lm_weights"),
-        ),
-    ):
-        for name in names:
-            found = len(features[name])
-            if found != expected:
-                raise InputError(
-                    f"{place}: {name} has {found} values, but --{flag} is {expected}. Give "
-                    f"--{flag}={found}, or make the records again with --{flag}={expected}."
-                )
-    found = len(features["next_sentence_labels"])
-    if found != 1:
-        raise InputError(f"{place}: next_sentence_labels has {found} values, not 1. {_EXPECTED}")
-
-
-def _check_values(
-    features: Mapping[str, list], place: str, max_seq_length: int, vocab_size: int
-) -> None:
-    if not all(isinstance(weight, float) for weight in features["masked_lm_weights"]):
-        raise InputError(f"{place}: masked_lm_weights are not floats. {_EXPECTED}")
-    for name, limit in (
-        ("input_mask", 2),
-        ("segment_ids", 2),
-        ("masked_lm_positions", max_seq_length),
-        ("next_sentence_labels", 2),
-        ("input_ids", None),
-        ("masked_lm_ids", None),
-    ):
-        values = features[name]
-        if not all(isinstance(value, int) for value in values):
-            raise InputError(f"{place}: {name} are not integers. {_EXPECTED}")
-        lowest, highest = min(values), max(values)
-        if lowest < 0:
-            raise InputError(f"{place}: {name} holds {lowest}, a negative number. {_EXPECTED}")
-        if limit is not None and highest >= limit:
-            raise InputError(f"{place}: {name} holds {highest}, not under {limit}. {_EXPECTED}")
-        if limit is None and highest >= vocab_size:
-            raise InputError(
-                f"{place}: {name} holds the id {highest}, but vocab_size is {vocab_size}, so that "
-                f"ids end at {vocab_size - 1}. Give the --bert_config_file that belongs to the "
-                "vocabulary the records were made with."
-            )
 
 
 class _Record(NamedTuple):

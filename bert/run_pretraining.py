@@ -8,7 +8,7 @@ python bert/run_pretraining.py \
   --learning_rate=1e-4 --gpus=all
 
 The same command goes on where a stopped run left off. Exit codes: 0 done; 1 a flag or a file cannot
-be used; 3 the loss is not finite any more; 130 interrupted.
+be used; 3 the loss is not finite any more; 130 or 143 stopped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tqdm import tqdm
 
 from deeq_bert.bert import distribution
 from deeq_bert.bert.config import BertConfig
-from deeq_bert.bert.records import RecordSet, check_records_match
+from deeq_bert.bert.record_checks import check_records_match
+from deeq_bert.bert.records import RecordSet
 from deeq_bert.tokenizers import command_line
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.files import expand_patterns, make_folder, write_atomically
@@ -33,7 +34,7 @@ from deeq_bert.tokenizers.files import expand_patterns, make_folder, write_atomi
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from deeq_bert.bert import checkpoint, heads, input_pipeline
+    from deeq_bert.bert import checkpoint, heads, input_pipeline, training
 
 FLAGS = flags.FLAGS
 
@@ -89,12 +90,14 @@ flags.DEFINE_integer(
     32,
     "Sequences a step, over all devices. Must divide by their number.",
     lower_bound=1,
+    upper_bound=2**20,
 )
 flags.DEFINE_integer(
     "eval_batch_size",
     8,
     "Sequences a step of evaluation, over all devices. Must divide by their number.",
     lower_bound=1,
+    upper_bound=2**20,
 )
 flags.DEFINE_float(
     "learning_rate", 5e-5, "The learning rate at its highest, after the warm-up.", lower_bound=0.0
@@ -149,7 +152,8 @@ flags.DEFINE_float(
 flags.DEFINE_bool(
     "skip_bad_records",
     False,
-    "Whether damaged records are left out and counted, instead of being an error.",
+    "Whether records that are cut off or do not fit their checksum are left out and counted, "
+    "instead of being an error.",
 )
 
 # Known so that old command lines get one sentence about them rather than "unknown flag".
@@ -202,6 +206,10 @@ def _check_flags() -> None:
     for name in ("bert_config_file", "input_file", "output_dir"):
         if not FLAGS[name].value:
             raise InputError(f"--{name} is empty; give it a value, or see --help.")
+    for name in ("learning_rate", "peak_tflops"):
+        # The upper bound is what float32 can hold.
+        if FLAGS[name].value is not None and not FLAGS[name].value < 3e38:
+            raise InputError(f"--{name}={FLAGS[name].value} is not a finite number.")
     distribution.check_gpus(FLAGS.gpus)
     if FLAGS.do_train and FLAGS.num_warmup_steps >= FLAGS.num_train_steps:
         logging.warning(
@@ -221,6 +229,11 @@ def _check_config(config: BertConfig) -> None:
             f"{config.max_position_embeddings} of {FLAGS.bert_config_file}. Lower the one or raise "
             "the other; the records must match."
         )
+    if config.type_vocab_size < 2:
+        raise InputError(
+            f"type_vocab_size is {config.type_vocab_size} in {FLAGS.bert_config_file}; "
+            "pre-training has two segments, so it must be 2 or more."
+        )
 
 
 def _open_records(flag: str, config: BertConfig) -> RecordSet:
@@ -235,6 +248,11 @@ def _open_records(flag: str, config: BertConfig) -> RecordSet:
         logging.warning("No file matches %s in --%s.", pattern, flag)
     if len(set(files)) < len(files):
         logging.warning("--%s names some files more than once; they count as often.", flag)
+    for file in files:
+        if not os.path.isfile(file):
+            raise InputError(
+                f"--{flag}: {file} is not a regular file, and cannot be read at random."
+            )
     logging.info("*** Records of --%s ***", flag)
     for file in files:
         logging.info("  %s", file)
@@ -242,12 +260,14 @@ def _open_records(flag: str, config: BertConfig) -> RecordSet:
     with tqdm(total=size, unit="B", unit_scale=True, desc="checking records", disable=None) as bar:
         records = RecordSet.scan(files, FLAGS.skip_bad_records, bar.update)
     for path, skipped in records.skipped.items():
+        lost = f"; the {skipped.lost_bytes:,} bytes from the last of them on could not be read"
         logging.warning(
-            "%s: %d damaged records left out, the first being record %d: %s.",
+            "%s: left out %d damaged record(s), the first being record %d: %s%s.",
             path,
             skipped.count,
             skipped.first_record,
             skipped.reason,
+            lost if skipped.lost_bytes else "",
         )
     if not len(records):
         raise InputError(f"There is not one record in --{flag}={FLAGS[flag].value}.")
@@ -271,8 +291,8 @@ def _run(config: BertConfig, records: RecordSet | None, eval_records: RecordSet 
     folder = checkpoint.CheckpointFolder(FLAGS.output_dir, FLAGS.keep_checkpoint_max)
     # A run that only reads may look in on one that trains.
     with folder.locked() if FLAGS.do_train else contextlib.nullcontext(), strategy.scope():
-        model = heads.PretrainingModel(config, FLAGS.random_seed)
         try:
+            model = heads.PretrainingModel(config, FLAGS.random_seed)
             if FLAGS.do_train:
                 step = _train(strategy, model, records, folder)
             else:
@@ -282,7 +302,7 @@ def _run(config: BertConfig, records: RecordSet | None, eval_records: RecordSet 
         except tf.errors.ResourceExhaustedError as error:
             raise InputError(
                 f"A device has not enough memory: {error.message.splitlines()[0]} Lower "
-                "--train_batch_size or --eval_batch_size, or use more GPUs."
+                "--train_batch_size or --eval_batch_size, choose a smaller model, or use more GPUs."
             ) from error
 
 
@@ -317,7 +337,8 @@ def _train(
     first_step, position = _restore_or_initialize(model, variables, records, folder)
     last_step = FLAGS.num_train_steps
     if first_step >= last_step:
-        logging.info(
+        log = logging.warning if first_step > last_step else logging.info
+        log(
             "Training is finished: %d steps are done and --num_train_steps is %d.",
             first_step,
             last_step,
@@ -365,13 +386,15 @@ def _train(
 
     def save(step: int) -> None:
         start = time.perf_counter()
+        if not training.all_finite(variables.values()):
+            raise training.NonFiniteLossError(step, "weights")
         examples = position + (step - first_step) * FLAGS.train_batch_size
         path = folder.save(step, variables, _resume_state(examples, records))
         throughput.exclude(time.perf_counter() - start)
         bar.clear()
         logging.info("Saved %s.", path)
 
-    if first_step == 0:
+    if folder.latest() is None:
         save(0)  # What cannot be written shows now, not after the first thousand steps.
     try:
         training.run_steps(
@@ -386,18 +409,33 @@ def _train(
             progress,
         )
     except training.NonFiniteLossError as error:
+        _report_divergence(error, folder)
+    except KeyboardInterrupt as interrupt:
         command_line.fail(
-            f"The {error.quantity.replace('_', ' ')} is not finite at step {error.step}, and "
-            f"nothing was saved after it; {folder.last()} is the last good checkpoint. Lower "
-            "--learning_rate or raise --num_warmup_steps, and run again to go on from there.",
-            code=3,
+            f"Stopped. The same command goes on from {folder.last()}.",
+            command_line.interrupt_code(interrupt),
         )
-    except KeyboardInterrupt:
-        command_line.fail(f"Interrupted. The same command goes on from {folder.last()}.", code=130)
     finally:
         batches.close()
         bar.close()
     return last_step
+
+
+def _report_divergence(
+    error: training.NonFiniteLossError, folder: checkpoint.CheckpointFolder
+) -> None:
+    """Ends the run, with a checkpoint to go on from that does not lead straight back there."""
+    withdrawn = None
+    if folder.last().endswith(f"-{error.step - 1}"):
+        # The loss of a step is that of the weights the step before it left.
+        withdrawn = folder.withdraw_last()
+    command_line.fail(
+        f"The {error.quantity.replace('_', ' ')} is not finite at step {error.step}, and nothing "
+        f"was saved after it; {folder.last()} is the last good checkpoint"
+        f"{f' ({withdrawn} leads there, and was taken off the list)' if withdrawn else ''}. Lower "
+        "--learning_rate or raise --num_warmup_steps, and run again to go on from there.",
+        code=3,
+    )
 
 
 def _record_batches(records: RecordSet, config: BertConfig) -> input_pipeline.RecordBatches:
@@ -428,11 +466,17 @@ def _restore_or_initialize(
         return 0, 0
     step, state = initialization.restore(latest, variables)
     logging.info("Going on from %s.", latest)
+    _warn_of_unused_init_checkpoint(latest)
     examples = state.get("examples", step * FLAGS.train_batch_size)
     for name, value in _resume_state(examples, records).items():
         if state.get(name, value) != value:
             logging.warning("Going on with %s = %s; it was %s before.", name, value, state[name])
     return step, examples
+
+
+def _warn_of_unused_init_checkpoint(latest: str) -> None:
+    if FLAGS.init_checkpoint:
+        logging.warning("--init_checkpoint is not used, since there is %s.", latest)
 
 
 def _resume_state(examples: int, records: RecordSet) -> dict:
@@ -467,6 +511,8 @@ def _load_for_evaluation(model: heads.PretrainingModel, folder: checkpoint.Check
 
     latest = folder.latest()
     if latest is not None:
+        logging.info("Evaluating %s.", latest)
+        _warn_of_unused_init_checkpoint(latest)
         step, _ = initialization.restore(latest, model.variables)
         return step
     if not FLAGS.init_checkpoint:
@@ -498,6 +544,8 @@ def _evaluate(
         distribution.distribute(strategy, batches),
     )
     meters.EventWriter(os.path.join(FLAGS.output_dir, "eval")).write(step, metrics)
+    if not all(map(math.isfinite, metrics.values())):
+        command_line.fail(f"The metrics of step {step} are not finite: {metrics}.", code=3)
     results = {"global_step": step, **metrics}
     lines = [f"{name} = {results[name]!s}" for name in sorted(results)]
     logging.info("***** Eval results *****")

@@ -1,6 +1,6 @@
 """The training loop: one step over the replicas, and the steps of a run with logs and saves."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -76,6 +76,11 @@ def make_train_step(
         return {**totals, "learning_rate": rate}
 
     return train_step
+
+
+def all_finite(variables: Iterable[tf.Variable]) -> bool:
+    """Whether no value of any variable is infinite or not a number."""
+    return all(bool(tf.reduce_all(tf.math.is_finite(variable))) for variable in variables)
 
 
 def run_steps(

@@ -1,10 +1,12 @@
 """What every script's command line does alike: --help, stray words, errors, exit codes.
 
-Exit codes: 0 done; 1 a flag, a file or a value cannot be used; 130 interrupted; others are the
+Exit codes: 0 done; 1 a flag, a file or a value cannot be used; 130 or 143
+stopped by Ctrl-C or SIGTERM; others are the
 script's own, raised as SystemExit.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -17,8 +19,10 @@ _HELP_WORDS = ("--help", "-help", "-h", "--helpshort", "-helpshort")
 
 def run(main: Callable[[], None]) -> None:
     """Parses the flags, runs `main`, and turns errors into a sentence and an exit code."""
+    # absl would exit with 1, which reads as a failure.
+    if "--helpfull" in sys.argv[1:]:
+        app.usage(writeto_stdout=True, exitcode=0)
     if any(word in _HELP_WORDS for word in sys.argv[1:]):
-        # absl would exit with 1, which reads as a failure.
         app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
     # TensorFlow's notes on instruction sets would bury the log; its warnings stay.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
@@ -30,10 +34,25 @@ def run(main: Callable[[], None]) -> None:
             main()
         except InputError as error:
             fail(str(error))
-        except KeyboardInterrupt:
-            fail("Interrupted.", code=130)
+        except KeyboardInterrupt as interrupt:
+            fail("Stopped.", interrupt_code(interrupt))
 
+    # As an exception, so that temporary files are removed on the way out.
+    signal.signal(signal.SIGTERM, _raise_terminated)
     app.run(guarded)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as `docker stop` and batch systems send it."""
+
+
+def _raise_terminated(number: int, frame: object) -> None:
+    raise Terminated
+
+
+def interrupt_code(interrupt: KeyboardInterrupt) -> int:
+    """Returns the exit code of a process that was stopped by Ctrl-C or SIGTERM."""
+    return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
 def fail(message: str, code: int = 1) -> None:

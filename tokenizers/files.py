@@ -12,6 +12,8 @@ from deeq_bert.tokenizers.errors import InputError
 # A sentence a line is the format of every text stage. A longer line is a file of another kind,
 # and reading it whole would take memory without bound.
 MAX_LINE_BYTES = 16 * 1024 * 1024
+# Of the 255 that file systems allow; the rest is for what a temporary name adds.
+_MAX_NAME_BYTES = 150
 
 
 def expand_patterns(patterns: str) -> tuple[list[str], list[str]]:
@@ -24,7 +26,7 @@ def expand_patterns(patterns: str) -> tuple[list[str], list[str]]:
     files, unmatched = [], []
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
         matches = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
-        matches = [path for path in matches if not os.path.isdir(path)]
+        matches = [path for path in matches if os.path.exists(path) and not os.path.isdir(path)]
         files.extend(matches)
         if not matches:
             unmatched.append(pattern)
@@ -72,6 +74,10 @@ def make_parent_folder(path: str) -> None:
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder; expected the name of a file to write.")
+    if len(os.fsencode(os.path.basename(path))) > _MAX_NAME_BYTES:
+        raise InputError(f"The name {os.path.basename(path)} is too long; choose a shorter one.")
+    if os.path.lexists(path) and not os.path.isfile(path):
+        raise InputError(f"{path} is not a regular file; choose another name.")
     make_folder(folder)
 
 
@@ -100,10 +106,12 @@ def atomic_outputs(paths: Sequence[str]) -> Iterator[list[BinaryIO]]:
     Raises:
       InputError: The disk is full or a file cannot be written.
     """
-    temporary_paths = [_temporary_path(path) for path in paths]
+    # Through links: what they point to is replaced, on its own disk.
+    targets = [os.path.realpath(path) for path in paths]
+    temporary_paths = [_temporary_path(target) for target in targets]
     with contextlib.ExitStack() as stack:
-        for path, temporary in zip(paths, temporary_paths):
-            _remove_orphans(path)
+        for target, temporary in zip(targets, temporary_paths):
+            _remove_orphans(target)
             stack.callback(_remove_if_there, temporary)
         try:
             with contextlib.ExitStack() as open_files:
@@ -112,9 +120,9 @@ def atomic_outputs(paths: Sequence[str]) -> Iterator[list[BinaryIO]]:
                 for file in files:
                     file.flush()
                     os.fsync(file.fileno())
-            for path, temporary in zip(paths, temporary_paths):
-                os.replace(temporary, path)
-                sync_folder(os.path.dirname(os.path.abspath(path)))
+            for target, temporary in zip(targets, temporary_paths):
+                os.replace(temporary, target)
+                sync_folder(os.path.dirname(target))
         except OSError as error:
             raise InputError(
                 f"Cannot write {' and '.join(paths)}: {error.strerror}. Nothing was left there; "

@@ -175,7 +175,9 @@ def test_a_checkpoint_file_that_names_a_missing_one_names_what_is_there(tmp_path
     for path in tmp_path.glob("model.ckpt-20*"):
         path.unlink()
 
-    with pytest.raises(InputError, match=r"names model\.ckpt-20.*Write model\.ckpt-10 into it"):
+    with pytest.raises(
+        InputError, match=r"names model\.ckpt-20.*model_checkpoint_path: \"model\.ckpt-10\""
+    ):
         CheckpointFolder(str(tmp_path)).latest()
 
 
@@ -192,6 +194,60 @@ def test_leftovers_of_a_killed_save_are_removed_and_nothing_else(tmp_path, varia
 
     with CheckpointFolder(str(tmp_path)).locked():
         assert names_in(tmp_path) == kept | {"notes.txt"}
+
+
+@pytest.mark.parametrize("content", [b"", b"model.ckpt-10", b"\xff\xfe\x00"])
+def test_a_checkpoint_file_that_lists_none_is_refused(tmp_path, variables, content):
+    folder = CheckpointFolder(str(tmp_path))
+    with folder.locked():
+        folder.save(10, variables, {})
+    (tmp_path / "checkpoint").write_bytes(content)
+
+    with pytest.raises(InputError, match="does not list checkpoints"):
+        CheckpointFolder(str(tmp_path)).latest()
+
+
+def test_one_that_a_killed_run_left_unlisted_is_pruned_first(tmp_path, variables):
+    folder = CheckpointFolder(str(tmp_path), keep_max=2)
+    with folder.locked():
+        for step in (10, 20):
+            folder.save(step, variables, {})
+    state = tmp_path / "checkpoint"
+    listed = [line for line in state.read_text().splitlines() if not line.endswith('-10"')]
+    state.write_text("\n".join(listed))
+
+    again = CheckpointFolder(str(tmp_path), keep_max=2)
+    with again.locked():
+        assert again.latest().endswith("model.ckpt-20")
+        again.save(30, variables, {})
+
+    assert steps_in(tmp_path) == [20, 30]
+
+
+def test_one_that_is_listed_and_gone_is_dropped(tmp_path, variables):
+    folder = CheckpointFolder(str(tmp_path))
+    with folder.locked():
+        for step in (10, 20):
+            folder.save(step, variables, {})
+    (tmp_path / "model.ckpt-10.index").unlink()
+
+    again = CheckpointFolder(str(tmp_path))
+    with again.locked():
+        again.save(30, variables, {})
+
+    assert "ckpt-10" not in (tmp_path / "checkpoint").read_text()
+    assert not list(tmp_path.glob("model.ckpt-10*"))
+
+
+def test_a_ruined_one_can_be_withdrawn(tmp_path, variables):
+    folder = CheckpointFolder(str(tmp_path))
+    with folder.locked():
+        folder.save(10, variables, {})
+        assert folder.withdraw_last() is None
+        folder.save(20, variables, {})
+        assert folder.withdraw_last().endswith("model.ckpt-20")
+
+    assert CheckpointFolder(str(tmp_path)).latest().endswith("model.ckpt-10")
 
 
 def test_a_second_writer_is_refused(tmp_path):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from deeq_bert.bert.examples import FEATURE_NAMES, decode_example
-from deeq_bert.bert.records import RecordSet, check_records_match, read_records
+from deeq_bert.bert.record_checks import check_records_match
+from deeq_bert.bert.records import RecordSet, read_records
 
 OWN_RUNS = ("default", "dupe1", "lower", "seed7_short", "seq32_wwm", "seq512", "wwm")
 

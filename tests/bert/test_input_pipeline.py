@@ -107,6 +107,27 @@ def test_an_id_beyond_the_vocabulary_names_record_and_sizes(records, sample_reco
         next(batches.for_evaluation(4, 1))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("masked_lm_positions", 128),
+        ("masked_lm_positions", -3),
+        ("next_sentence_labels", 7),
+        ("segment_ids", 5),
+        ("input_mask", 9),
+    ],
+)
+def test_a_value_out_of_range_names_its_record(records, tmp_path, name, value):
+    example = tf.train.Example.FromString(records.read(0))
+    example.features.feature[name].int64_list.value[0] = value
+    path = tmp_path / "spoiled.tfrecord"
+    path.write_bytes(frame_record(records.read(1)) + frame_record(example.SerializeToString()))
+    batches = RecordBatches(RecordSet.scan([str(path)]), 128, 20, vocab_size=900)
+
+    with pytest.raises(InputError, match=f"{path}, record 2: {name} holds {value}, "):
+        next(batches.for_evaluation(2, 1))
+
+
 def test_a_record_changed_after_the_scan_is_named(sample_records, tmp_path):
     path = tmp_path / "changing.tfrecord"
     path.write_bytes(sample_records.read_bytes())

@@ -11,7 +11,8 @@ import pytest
 from deeq_bert.bert import records
 from deeq_bert.bert.examples import ExampleEncoder
 from deeq_bert.bert.instances import TrainingInstance
-from deeq_bert.bert.records import RecordSet, check_records_match, frame_record, read_records
+from deeq_bert.bert.record_checks import check_records_match
+from deeq_bert.bert.records import RecordSet, frame_record, read_records
 from deeq_bert.tokenizers.errors import InputError
 
 DATA = [b"first", b"", b"the third", b"4" * 300]

@@ -160,6 +160,46 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     assert tf.train.latest_checkpoint(str(out)).endswith(f"model.ckpt-{step + 1}")
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_run_that_is_stopped_says_where_it_goes_on(
+    repository, sample_records, tiny_config, tmp_path, number, code
+):
+    out = tmp_path / "out"
+    flags = {
+        "input_file": sample_records,
+        "bert_config_file": tiny_config,
+        "output_dir": out,
+        "do_train": True,
+        "train_batch_size": 8,
+        "num_train_steps": 100000,
+        "save_checkpoints_steps": 5,
+    }
+    command = [sys.executable, repository / SCRIPT, *(f"--{k}={v}" for k, v in flags.items())]
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen(command, stderr=log)
+        deadline = time.monotonic() + 60
+        while not (out / "model.ckpt-10.index").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(timeout=60) == code
+
+    message = (tmp_path / "log").read_text().splitlines()[-1]
+    last = tf.train.latest_checkpoint(str(out))
+    assert message == f"ERROR: Stopped. The same command goes on from {last}."
+    assert not [path for path in out.iterdir() if path.name.endswith(".tmp")]
+
+
+def test_an_init_checkpoint_that_is_not_used_is_said(pretrain, trained):
+    completed = pretrain(do_eval=True, init_checkpoint="nosuch")
+
+    assert completed.returncode == 0, completed.stderr
+    assert "Evaluating" in completed.stderr and "model.ckpt-12." in completed.stderr
+    assert "--init_checkpoint is not used" in completed.stderr
+
+
 def test_sequences_longer_than_the_positions_are_refused(pretrain, golden_model):
     completed = pretrain(do_train=True, bert_config_file=golden_model / "bert_config.json")
 
@@ -224,9 +264,15 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_code_3(pretrain, tmp_path):
         do_train=True, learning_rate=1e30, num_warmup_steps=0, save_checkpoints_steps=1
     )
 
-    assert_refused(completed, "not finite at step 2", "model.ckpt-1 is the last good", code=3)
+    # The first update ruins the weights that model.ckpt-1 holds.
+    assert_refused(completed, "not finite at step 2", "model.ckpt-0 is the last good", code=3)
+    assert "model.ckpt-1 leads there" in completed.stderr
     assert not (tmp_path / "out" / "model.ckpt-2.index").exists()
-    assert tf.train.latest_checkpoint(str(tmp_path / "out")).endswith("model.ckpt-1")
+
+    again = pretrain(do_train=True, learning_rate=1e-5, num_warmup_steps=0)
+
+    assert again.returncode == 0, again.stderr
+    assert "model.ckpt-0." in again.stderr
 
 
 def test_a_disk_that_fills_up_keeps_the_last_good_checkpoint(pretrain, trained):
@@ -254,7 +300,8 @@ def test_bad_records_can_be_left_out(pretrain, sample_records, tmp_path):
     assert_refused(refused, f"{path}, record 1", "--skip_bad_records")
     assert skipped.returncode == 0, skipped.stderr
     assert "Examples found = 240" in skipped.stderr
-    assert f"{path}: 2 damaged records left out" in skipped.stderr
+    assert f"{path}: left out 2 damaged record(s), the first being record 1" in skipped.stderr
+    assert "bytes from the last of them on could not be read" in skipped.stderr
 
 
 @pytest.mark.parametrize(
@@ -263,6 +310,9 @@ def test_bad_records_can_be_left_out(pretrain, sample_records, tmp_path):
         ({"do_train": False}, ["--do_train=True"]),
         ({"use_tpu": True}, ["--use_tpu", "GPUs and CPUs"]),
         ({"tpu_name": "node-1"}, ["--tpu_name", "GPUs and CPUs"]),
+        ({"learning_rate": "nan"}, ["--learning_rate=nan"]),
+        ({"learning_rate": "1e39"}, ["--learning_rate=1e+39"]),
+        ({"input_file": "/dev/zero"}, ["/dev/zero is not a regular file"]),
         ({"gpus": "two"}, ["--gpus=two"]),
         ({"input_file": "nosuch*.tf"}, ["No file matches --input_file=nosuch*.tf"]),
         (

@@ -177,3 +177,21 @@ def test_a_folder_that_is_not_writable_is_refused(folder):
     (folder / "x").mkdir(mode=0o500)
     with pytest.raises(InputError, match="not writable"):
         files.make_folder("x")
+
+
+def test_an_output_that_is_no_regular_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(InputError, match="pipe is not a regular file"):
+        files.make_parent_folder(str(tmp_path / "pipe"))
+
+
+def test_an_output_behind_a_link_replaces_what_the_link_points_to(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+
+    files.write_atomically(str(link), b"new")
+
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
