@@ -125,71 +125,60 @@ def test_a_stopped_run_goes_on_to_the_same_weights(pretrain, trained, finished_r
         np.testing.assert_array_equal(whole.get_tensor(name), resumed.get_tensor(name))
 
 
-def test_a_killed_run_goes_on_from_its_last_checkpoint(
-    repository, sample_records, tiny_config, tmp_path
-):
-    out = tmp_path / "out"
-    command = [
-        sys.executable,
-        repository / SCRIPT,
-        f"--input_file={sample_records}",
-        f"--bert_config_file={tiny_config}",
-        f"--output_dir={out}",
-        "--do_train=True",
-        "--train_batch_size=8",
-        "--num_train_steps=4000",
-        "--save_checkpoints_steps=5",
-    ]
-    with open(tmp_path / "log", "wb") as log:
-        process = subprocess.Popen(command, stderr=log)
-        deadline = time.monotonic() + 60
-        while not (out / "model.ckpt-20.index").exists():
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    last = tf.train.latest_checkpoint(str(out))
+@pytest.fixture
+def stop_a_run(repository, sample_records, tiny_config, tmp_path):
+    """A function that starts a long run into tmp_path/out and stops it with a signal.
+
+    It returns the exit code, once `model.ckpt-20` was there when the signal was sent.
+    """
+
+    def stop(number: signal.Signals) -> int:
+        command = [
+            sys.executable,
+            repository / SCRIPT,
+            f"--input_file={sample_records}",
+            f"--bert_config_file={tiny_config}",
+            f"--output_dir={tmp_path / 'out'}",
+            "--do_train=True",
+            "--train_batch_size=8",
+            "--num_train_steps=100000",
+            "--save_checkpoints_steps=5",
+        ]
+        with open(tmp_path / "log", "wb") as log:
+            process = subprocess.Popen(command, stderr=log)
+            deadline = time.monotonic() + 60
+            while not (tmp_path / "out" / "model.ckpt-20.index").exists():
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.01)
+            process.send_signal(number)
+            return process.wait(timeout=60)
+
+    return stop
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(stop_a_run, pretrain, tmp_path):
+    assert stop_a_run(signal.SIGKILL) == -signal.SIGKILL
+    last = tf.train.latest_checkpoint(str(tmp_path / "out"))
     step = int(last.rsplit("-", 1)[1])
 
-    command[-2] = f"--num_train_steps={step + 1}"
-    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    completed = pretrain(do_train=True, num_train_steps=step + 1)
 
     assert completed.returncode == 0, completed.stderr
     assert f"Going on from {last}." in completed.stderr
-    assert not list(out.glob(".model.ckpt-*.tmp"))
-    assert tf.train.latest_checkpoint(str(out)).endswith(f"model.ckpt-{step + 1}")
+    assert not list((tmp_path / "out").glob(".model.ckpt-*.tmp"))
+    assert tf.train.latest_checkpoint(str(tmp_path / "out")).endswith(f"model.ckpt-{step + 1}")
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
-def test_a_run_that_is_stopped_says_where_it_goes_on(
-    repository, sample_records, tiny_config, tmp_path, number, code
-):
-    out = tmp_path / "out"
-    flags = {
-        "input_file": sample_records,
-        "bert_config_file": tiny_config,
-        "output_dir": out,
-        "do_train": True,
-        "train_batch_size": 8,
-        "num_train_steps": 100000,
-        "save_checkpoints_steps": 5,
-    }
-    command = [sys.executable, repository / SCRIPT, *(f"--{k}={v}" for k, v in flags.items())]
-    with open(tmp_path / "log", "wb") as log:
-        process = subprocess.Popen(command, stderr=log)
-        deadline = time.monotonic() + 60
-        while not (out / "model.ckpt-10.index").exists():
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(number)
-        assert process.wait(timeout=60) == code
+def test_a_run_that_is_stopped_says_where_it_goes_on(stop_a_run, tmp_path, number, code):
+    assert stop_a_run(number) == code
 
     message = (tmp_path / "log").read_text().splitlines()[-1]
-    last = tf.train.latest_checkpoint(str(out))
+    last = tf.train.latest_checkpoint(str(tmp_path / "out"))
     assert message == f"ERROR: Stopped. The same command goes on from {last}."
-    assert not [path for path in out.iterdir() if path.name.endswith(".tmp")]
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.endswith(".tmp")]
 
 
 def test_an_init_checkpoint_that_is_not_used_is_said(pretrain, trained):
