@@ -426,8 +426,8 @@ def _report_divergence(
 ) -> None:
     """Ends the run, with a checkpoint to go on from that does not lead straight back there."""
     withdrawn = None
-    if folder.last().endswith(f"-{error.step - 1}"):
-        # The loss of a step is that of the weights the step before it left.
+    if error.quantity != "weights" and folder.last().endswith(f"-{error.step - 1}"):
+        # Loss and gradient of a step are those of the weights the step before it left.
         withdrawn = folder.withdraw_last()
     command_line.fail(
         f"The {error.quantity.replace('_', ' ')} is not finite at step {error.step}, and nothing "

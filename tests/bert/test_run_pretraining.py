@@ -264,6 +264,15 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_code_3(pretrain, tmp_path):
     assert "model.ckpt-0." in again.stderr
 
 
+def test_weights_that_are_not_finite_are_not_saved(pretrain, tmp_path):
+    completed = pretrain(
+        do_train=True, learning_rate=2e38, num_warmup_steps=0, save_checkpoints_steps=1
+    )
+
+    assert_refused(completed, "not finite at step 1", "model.ckpt-0 is the last good", code=3)
+    assert not (tmp_path / "out" / "model.ckpt-1.index").exists()
+
+
 def test_a_disk_that_fills_up_keeps_the_last_good_checkpoint(pretrain, trained):
     def fill_disk() -> None:
         # A limit on file size fails a write as a full disk does.
