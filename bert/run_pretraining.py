@@ -387,7 +387,7 @@ def _train(
     def save(step: int) -> None:
         start = time.perf_counter()
         if not training.all_finite(variables.values()):
-            raise training.NonFiniteLossError(step, "weights")
+            raise training.NonFiniteLossError(step, "weight")
         examples = position + (step - first_step) * FLAGS.train_batch_size
         path = folder.save(step, variables, _resume_state(examples, records))
         throughput.exclude(time.perf_counter() - start)
@@ -426,11 +426,11 @@ def _report_divergence(
 ) -> None:
     """Ends the run, with a checkpoint to go on from that does not lead straight back there."""
     withdrawn = None
-    if error.quantity != "weights" and folder.last().endswith(f"-{error.step - 1}"):
+    if error.quantity != "weight" and folder.last().endswith(f"-{error.step - 1}"):
         # Loss and gradient of a step are those of the weights the step before it left.
         withdrawn = folder.withdraw_last()
     command_line.fail(
-        f"The {error.quantity.replace('_', ' ')} is not finite at step {error.step}, and nothing "
+        f"A {error.quantity.replace('_', ' ')} is not finite at step {error.step}, and nothing "
         f"was saved after it; {folder.last()} is the last good checkpoint"
         f"{f' ({withdrawn} leads there, and was taken off the list)' if withdrawn else ''}. Lower "
         "--learning_rate or raise --num_warmup_steps, and run again to go on from there.",
