@@ -7,6 +7,7 @@ Records are read and parsed in a thread of their own, a few batches ahead, and n
 pipeline: one that calls Python to read can wait for ever for its own threads when a process ends.
 """
 
+import atexit
 import queue
 import threading
 from collections.abc import Iterator
@@ -165,12 +166,20 @@ def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
             put(error)
 
     thread = threading.Thread(target=fill, name="records", daemon=True)
+
+    def stop() -> None:
+        wanted.clear()
+        thread.join()
+
     thread.start()
+    # Where the generator is never closed. When the interpreter has begun to shut down, a thread
+    # cannot end any more, and waiting for it would never end.
+    atexit.register(stop)
     try:
         while (item := ready.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
     finally:
-        wanted.clear()
-        thread.join()
+        atexit.unregister(stop)
+        stop()
