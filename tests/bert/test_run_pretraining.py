@@ -1,3 +1,4 @@
+import functools
 import json
 import pathlib
 import resource
@@ -145,7 +146,9 @@ def stop_a_run(repository, sample_records, tiny_config, tmp_path):
             "--save_checkpoints_steps=5",
         ]
         with open(tmp_path / "log", "wb") as log:
-            process = subprocess.Popen(command, stderr=log)
+            # A test run in the background ignores SIGINT, and its children would inherit that.
+            default = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+            process = subprocess.Popen(command, stderr=log, preexec_fn=default)
             deadline = time.monotonic() + 60
             while not (tmp_path / "out" / "model.ckpt-20.index").exists():
                 assert process.poll() is None and time.monotonic() < deadline
