@@ -192,6 +192,10 @@ class CheckpointFolder:
                     )
                 )
         self._resumed_from = path and os.path.basename(path)
+        if self._resumed_from in self._kept:
+            # Others may be listed after it, where the file was edited to go back.
+            others = [name for name in self._kept if name != self._resumed_from]
+            self._kept = [*others, self._resumed_from]
         return path
 
     def save(self, step: int, variables: Mapping[str, tf.Variable], resume_state: dict) -> str:
@@ -228,8 +232,8 @@ class CheckpointFolder:
             last = self._kept[-1] if self._kept else None
             raise InputError(
                 f"Cannot write the checkpoint {prefix}: {_first_line(error)} "
-                + (f"{last} is the last good one; " if last and last != name else "")
-                + "free some space there and run the same command again to go on."
+                + (f"{last} is the last good one. " if last and last != name else "")
+                + "Mend that, by freeing some space for instance, and give the same command again."
             ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -1,8 +1,7 @@
 """What every script's command line does alike: --help, stray words, errors, exit codes.
 
-Exit codes: 0 done; 1 a flag, a file or a value cannot be used; 130 or 143
-stopped by Ctrl-C or SIGTERM; others are the
-script's own, raised as SystemExit.
+Exit codes: 0 done; 1 a flag, a file or a value cannot be used; 130 or 143 stopped by Ctrl-C or
+SIGTERM; others are the script's own, raised as SystemExit.
 """
 
 import os

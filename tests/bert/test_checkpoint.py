@@ -150,7 +150,10 @@ def test_editing_the_checkpoint_file_goes_back_to_an_earlier_one(tmp_path, varia
     state = tmp_path / "checkpoint"
     state.write_text(state.read_text().replace("ckpt-20", "ckpt-10", 1))
 
-    assert CheckpointFolder(str(tmp_path)).latest().endswith("model.ckpt-10")
+    again = CheckpointFolder(str(tmp_path))
+    with again.locked():
+        assert again.latest().endswith("model.ckpt-10")
+        assert again.last().endswith("model.ckpt-10")
 
 
 def test_without_the_checkpoint_file_the_highest_step_is_taken(tmp_path, variables):
