@@ -6,7 +6,10 @@
 
 from setuptools import setup
 
-TEST_REQUIREMENTS = ["pytest>=8", "ruff==0.17.6"]
+# Another version cuts some words another way, and vocabularies name the one they were made with.
+DEEQ_REQUIREMENTS = ["kiwipiepy==0.24.1", "kiwipiepy_model==0.24.0"]
+VOCAB_REQUIREMENTS = ["tokenizers>=0.21,<0.24"]
+TEST_REQUIREMENTS = ["pytest>=8", "ruff==0.17.6", *DEEQ_REQUIREMENTS, *VOCAB_REQUIREMENTS]
 
 setup(
     name="deeq-bert",
@@ -15,7 +18,12 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     package_dir={"deeq_bert": "."},
-    packages=["deeq_bert.bert", "deeq_bert.corpus", "deeq_bert.tokenizers"],
+    packages=[
+        "deeq_bert.bert",
+        "deeq_bert.corpus",
+        "deeq_bert.tokenizers",
+        "deeq_bert.tokenizers.analyzers",
+    ],
     package_data={"deeq_bert.corpus": ["sample/*"]},
     install_requires=[
         # 2.13 is the oldest that the tests pass on; 2.12 rounds one of the golden outputs another
@@ -28,6 +36,8 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],
+        "deeq": DEEQ_REQUIREMENTS,
+        "vocab": VOCAB_REQUIREMENTS,
         "viz": ["tensorboard>=2.19"],
         "test": TEST_REQUIREMENTS,
     },
