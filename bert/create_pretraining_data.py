@@ -6,21 +6,25 @@ Example:
 """
 
 import dataclasses
+import functools
 import itertools
 import os
 import random
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from absl import flags, logging
 from tqdm import tqdm
 
-from deeq_bert.bert import instances, records
+from deeq_bert.bert import instances, record_info, records
 from deeq_bert.bert.examples import ExampleEncoder, decode_example
-from deeq_bert.bert.tokenization import FullTokenizer
-from deeq_bert.tokenizers import command_line, files, vocabulary
+from deeq_bert.bert.tokenization import Tokenizer, TokenizerSettings, make_tokenizer
+from deeq_bert.tokenizers import command_line, files, parallel, tokenizer_flags
+from deeq_bert.tokenizers.base import MASK_UNITS
 from deeq_bert.tokenizers.errors import InputError
+from deeq_bert.tokenizers.vocabulary import UNK
 
 FLAGS = flags.FLAGS
 
@@ -44,23 +48,20 @@ flags.DEFINE_string(
     "The vocabulary: UTF-8, a token a line, among them [UNK], [CLS], [SEP] and [MASK].",
     required=True,
 )
-flags.DEFINE_enum(
-    "tokenizer",
-    "wordpiece",
-    ["wordpiece", "deeq", "deeq-wordpiece"],
-    "How text becomes tokens. wordpiece is BERT's own; the other two, which split words into "
-    "morphemes, are not available in this version.",
-)
-flags.DEFINE_bool(
-    "do_lower_case",
-    True,
-    "Whether to lower-case the text and strip accents, which takes Hangul apart. Must be what the "
-    "vocabulary was made with: False for a cased one, as Korean ones are.",
-)
+tokenizer_flags.define_tokenizer_flags()
 flags.DEFINE_bool(
     "do_whole_word_mask",
     False,
-    "Whether to mask all pieces of a word together instead of each by itself.",
+    "Whether to mask all pieces of a word together instead of each by itself. The same as "
+    "--mask_unit=word.",
+)
+flags.DEFINE_enum(
+    "mask_unit",
+    None,
+    MASK_UNITS,
+    "What is masked as a whole: each token by itself, all tokens of a morpheme, or all of a word, "
+    "which with the deeq tokenizers is what stands between blanks. Without it, token; morpheme "
+    "needs a deeq tokenizer.",
 )
 flags.DEFINE_integer(
     "max_seq_length",
@@ -123,18 +124,25 @@ def main() -> None:
     """Makes the records that the flags ask for."""
     started = time.monotonic()
     _check_ranges()
-    tokenizer = _load_tokenizer()
+    settings = tokenizer_flags.tokenizer_settings()
+    num_workers = tokenizer_flags.num_workers(settings.name)
+    tokenizer, contract = tokenizer_flags.load_tokenizer(settings)
+    mask_unit = _mask_unit(settings, tokenizer)
     input_files = _find_input_files()
     output_files = _prepare_output_files(input_files)
     _warn_of_unfit_predictions()
 
-    reader = _read_documents(input_files, tokenizer)
+    # With several processes this one tokenizes nothing, so that no analyser is started in it.
+    factory = functools.partial(make_tokenizer, settings) if num_workers > 1 else lambda: tokenizer
+    reader = instances.DocumentReader(tokenizer.vocab[UNK], keep_units=mask_unit != "token")
+    _read_documents(reader, input_files, factory, num_workers)
+    tokenizer.close()
     rng = random.Random(FLAGS.random_seed)
-    examples, totals = _make_examples(reader.documents, tokenizer, rng)
+    examples, totals = _make_examples(reader.documents, tokenizer, mask_unit, rng)
     rng.shuffle(examples)
 
     _log_first_examples(examples, tokenizer)
-    _write_records(examples, output_files)
+    _write_records(examples, output_files, _info(contract, mask_unit))
     _log_summary(reader.counts, totals, input_files, output_files, time.monotonic() - started)
     _warn_of_next_sentences(reader.counts, totals)
 
@@ -149,16 +157,19 @@ def _check_ranges() -> None:
             raise InputError(f"--{name}={FLAGS[name].value}: must be from 0 to 1.")
 
 
-def _load_tokenizer() -> FullTokenizer:
-    if FLAGS.tokenizer != "wordpiece":
+def _mask_unit(settings: TokenizerSettings, tokenizer: Tokenizer) -> str:
+    if FLAGS.do_whole_word_mask and FLAGS.mask_unit not in (None, "word"):
         raise InputError(
-            f"--tokenizer={FLAGS.tokenizer} is not available in this version. Leave the flag out "
-            "to use wordpiece, BERT's own."
+            f"--do_whole_word_mask=True means --mask_unit=word, but --mask_unit={FLAGS.mask_unit} "
+            "is given too. Leave one of them out."
         )
-    tokenizer = FullTokenizer(FLAGS.vocab_file, FLAGS.do_lower_case)
-    vocabulary.check_special_tokens(tokenizer.vocab, FLAGS.vocab_file)
-    vocabulary.check_no_duplicates(FLAGS.vocab_file)
-    return tokenizer
+    mask_unit = FLAGS.mask_unit or ("word" if FLAGS.do_whole_word_mask else "token")
+    if mask_unit not in tokenizer.mask_units:
+        raise InputError(
+            f"--mask_unit={mask_unit} does not go with --tokenizer={settings.name}, which knows "
+            f"only {' and '.join(tokenizer.mask_units)}. Choose one of those, or another tokenizer."
+        )
+    return mask_unit
 
 
 def _find_input_files() -> list[str]:
@@ -224,27 +235,32 @@ def _warn_of_unfit_predictions() -> None:
         )
 
 
-def _read_documents(input_files: list[str], tokenizer: FullTokenizer) -> instances.DocumentReader:
-    reader = instances.DocumentReader(tokenizer)
+def _read_documents(
+    reader: instances.DocumentReader,
+    input_files: list[str],
+    factory: Callable[[], Tokenizer],
+    num_workers: int,
+) -> None:
     size = sum(os.path.getsize(path) for path in input_files)
     with tqdm(
         total=size, unit="B", unit_scale=True, desc="Reading text", disable=None
     ) as progress_bar:
-        lines = _read_lines(input_files, progress_bar)
+        lines = parallel.tokenize_lines(
+            factory, _read_lines(input_files, progress_bar), num_workers
+        )
         has_hangul = False
-        for line in itertools.islice(lines, _SAMPLE_LINES):
-            reader.add_line(line)
+        for line, tokenized in itertools.islice(lines, _SAMPLE_LINES):
+            reader.add_line(line, tokenized)
             has_hangul = has_hangul or bool(_HANGUL.search(line))
         progress_bar.clear()
         _warn_of_unknown_tokens(reader.counts, has_hangul)
-        for line in lines:
-            reader.add_line(line)
+        for line, tokenized in lines:
+            reader.add_line(line, tokenized)
     if not reader.documents:
         raise InputError(
             f"--input_file={FLAGS.input_file}: there is no text in it. Expected a sentence a line "
             "and a blank line between documents."
         )
-    return reader
 
 
 def _read_lines(input_files: Iterable[str], progress_bar: tqdm) -> Iterator[str]:
@@ -273,13 +289,16 @@ def _warn_of_unknown_tokens(counts: instances.TextCounts, has_hangul: bool) -> N
 
 
 def _make_examples(
-    documents: list[instances.Document], tokenizer: FullTokenizer, rng: random.Random
+    documents: list[instances.Document],
+    tokenizer: Tokenizer,
+    mask_unit: str,
+    rng: random.Random,
 ) -> tuple[list[bytes], _Totals]:
     masker = instances.Masker(
         tokenizer,
         FLAGS.masked_lm_prob,
         FLAGS.max_predictions_per_seq,
-        FLAGS.do_whole_word_mask,
+        mask_unit,
         rng,
     )
     encoder = ExampleEncoder(
@@ -308,7 +327,7 @@ def _make_examples(
     return examples, totals
 
 
-def _log_first_examples(examples: list[bytes], tokenizer: FullTokenizer) -> None:
+def _log_first_examples(examples: list[bytes], tokenizer: Tokenizer) -> None:
     for example in examples[:_LOGGED_EXAMPLES]:
         features = decode_example(example)
         token_ids = features["input_ids"][: sum(features["input_mask"])]
@@ -318,13 +337,36 @@ def _log_first_examples(examples: list[bytes], tokenizer: FullTokenizer) -> None
             logging.info("%s: %s", name, " ".join(map(str, values)))
 
 
-def _write_records(examples: Iterable[bytes], output_files: list[str]) -> None:
+def _info(contract: dict[str, Any], mask_unit: str) -> dict[str, Any]:
+    """Returns what the stages after this one need to know of the records."""
+    names = (
+        "max_seq_length",
+        "max_predictions_per_seq",
+        "masked_lm_prob",
+        "short_seq_prob",
+        "dupe_factor",
+        "random_seed",
+    )
+    return {
+        **{name: FLAGS[name].value for name in names},
+        "mask_unit": mask_unit,
+        "vocab_file": os.path.abspath(FLAGS.vocab_file),
+        "tokenizer": contract,
+    }
+
+
+def _write_records(
+    examples: Iterable[bytes], output_files: list[str], info: dict[str, Any]
+) -> None:
     logging.info("*** Writing to output files ***")
     for path in output_files:
         logging.info("  %s", path)
-    with files.atomic_outputs(output_files) as outputs:
-        for example, output in zip(examples, itertools.cycle(outputs)):
+    info_files = [record_info.info_path(path) for path in output_files]
+    with files.atomic_outputs([*output_files, *info_files]) as outputs:
+        for example, output in zip(examples, itertools.cycle(outputs[: len(output_files)])):
             output.write(records.frame_record(example))
+        for output, info_output in zip(outputs, outputs[len(output_files) :]):
+            info_output.write(record_info.encode_info({"bytes": output.tell(), **info}))
 
 
 def _log_summary(

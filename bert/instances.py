@@ -11,16 +11,11 @@ import random
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START, TokenizedLine, Tokenizer
 
-class Tokenizer(Protocol):
-    """What is needed of a tokenizer here."""
-
-    vocab: dict[str, int]
-    continuation_ids: frozenset[int]
-
-    def text_to_ids(self, text: str) -> list[int]: ...
+_NEW_WORD = bytes([WORD_START | MORPHEME_START])
 
 
 class TrainingInstance(NamedTuple):
@@ -51,10 +46,13 @@ class Document:
     Attributes:
       ids: The ids of all sentences.
       starts: Where each sentence starts in `ids`; one more at the end, the length of `ids`.
+      units: What starts with each token (see `Encoding.units`); empty where that is not needed or
+        the ids tell.
     """
 
     ids: array
     starts: array
+    units: bytearray = dataclasses.field(default_factory=bytearray)
 
 
 @dataclasses.dataclass(slots=True)
@@ -83,21 +81,25 @@ class DocumentReader:
       counts: What has been read so far.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        """Starts with no documents; `tokenizer` makes ids of the lines."""
+    def __init__(self, unknown_id: int, keep_units: bool = False) -> None:
+        """Starts with no documents.
+
+        Args:
+          unknown_id: The id of [UNK], for the counts.
+          keep_units: Whether to keep what starts with each token, for `Masker`.
+        """
         self.documents: list[Document] = []
         self.counts = TextCounts()
-        self._text_to_ids = tokenizer.text_to_ids
-        self._unknown_id = tokenizer.vocab["[UNK]"]
+        self._unknown_id = unknown_id
+        self._keep_units = keep_units
         self._between_documents = True
 
-    def add_line(self, line: str) -> None:
-        """Adds a line, with or without its end."""
-        line = line.strip()
-        if not line:
+    def add_line(self, line: str, tokenized: TokenizedLine) -> None:
+        """Adds a line, with or without its end, of which a tokenizer has made `tokenized`."""
+        if not line.strip():
             self._between_documents = True
             return
-        ids = self._text_to_ids(line)
+        ids = tokenized.ids
         if not ids:
             return
         if self._between_documents:
@@ -107,6 +109,8 @@ class DocumentReader:
         document = self.documents[-1]
         document.ids.extend(ids)
         document.starts.append(len(document.ids))
+        if self._keep_units:
+            document.units += tokenized.units
         self.counts.sentences += 1
         self.counts.tokens += len(ids)
         self.counts.unknown_tokens += ids.count(self._unknown_id)
@@ -124,7 +128,7 @@ class Masker:
         tokenizer: Tokenizer,
         masked_lm_prob: float,
         max_predictions_per_seq: int,
-        do_whole_word_mask: bool,
+        mask_unit: str,
         rng: random.Random,
     ) -> None:
         """Sets up masking.
@@ -133,7 +137,7 @@ class Masker:
           tokenizer: Gives the vocabulary, and the ids that continue a word.
           masked_lm_prob: The share of all tokens to predict, 0 to 1.
           max_predictions_per_seq: How many tokens to predict at most; one is predicted at least.
-          do_whole_word_mask: Whether to choose whole words instead of pieces.
+          mask_unit: What is chosen as a whole: "token", "morpheme" or "word".
           rng: Where the draws come from.
         """
         vocab = tokenizer.vocab
@@ -144,12 +148,16 @@ class Masker:
         self._word_ids = list(vocab.values())
         self._masked_lm_prob = masked_lm_prob
         self._max_predictions = max_predictions_per_seq
-        self._do_whole_word_mask = do_whole_word_mask
+        self._start_bit = {"token": 0, "morpheme": MORPHEME_START, "word": WORD_START}[mask_unit]
         self._rng = rng
         self._shuffle_steps: list[tuple[int, int]] = []
 
-    def mask(self, input_ids: list[int]) -> tuple[list[int], list[int]]:
+    def mask(self, input_ids: list[int], units: bytes = b"") -> tuple[list[int], list[int]]:
         """Hides some of `input_ids`, in place.
+
+        Args:
+          input_ids: The ids of an instance.
+          units: What starts with each of them; empty where the ids tell, or for mask_unit "token".
 
         Returns:
           The positions to predict, ascending, and the ids that stood there.
@@ -157,8 +165,8 @@ class Masker:
         limit = min(
             self._max_predictions, max(1, int(round(len(input_ids) * self._masked_lm_prob)))
         )
-        if self._do_whole_word_mask:
-            chosen = self._choose_words(input_ids, limit)
+        if self._start_bit:
+            chosen = self._choose_units(input_ids, units, limit)
         else:
             chosen = self._choose_pieces(input_ids, limit)
         uniform, random_index = self._rng.random, self._rng.randrange
@@ -178,15 +186,17 @@ class Masker:
         self._shuffle(candidates)
         return candidates[:limit]
 
-    def _choose_words(self, input_ids: list[int], limit: int) -> list[int]:
+    def _choose_units(self, input_ids: list[int], units: bytes, limit: int) -> list[int]:
         special_ids, continuation_ids = self._special_ids, self._continuation_ids
+        start_bit = self._start_bit
         words: list[list[int]] = []
         for position, id_ in enumerate(input_ids):
             if id_ in special_ids:
                 continue
-            # A segment that lost its front may start with a continuation, which then joins the
-            # word before the [SEP], as in the original.
-            if words and id_ in continuation_ids:
+            continues = not units[position] & start_bit if units else id_ in continuation_ids
+            # A segment that lost its front may start with a continuation, which, where the ids
+            # tell, joins the word before the [SEP], as in the original.
+            if words and continues:
                 words[-1].append(position)
             else:
                 words.append([position])
@@ -245,9 +255,9 @@ def create_training_instances(
     for _ in range(dupe_factor):
         for index in range(len(documents)):
             pairs = _segment_pairs(documents, index, max_seq_length - 3, short_seq_prob, rng)
-            for first, second, is_random_next in pairs:
+            for first, second, units, is_random_next in pairs:
                 input_ids = [class_id, *first, separator_id, *second, separator_id]
-                positions, labels = masker.mask(input_ids)
+                positions, labels = masker.mask(input_ids, units)
                 yield TrainingInstance(input_ids, len(first) + 2, positions, labels, is_random_next)
             if progress:
                 progress(1)
@@ -259,8 +269,10 @@ def _segment_pairs(
     max_tokens: int,
     short_seq_prob: float,
     rng: random.Random,
-) -> Iterator[tuple[array, array, bool]]:
-    """Yields (segment A, segment B, whether B is from a random place) of one document.
+) -> Iterator[tuple[array, array, bytes, bool]]:
+    """Yields (segment A, segment B, units, whether B is from a random place) of one document.
+
+    The units are those of the whole instance, special tokens included; empty where not kept.
 
     The original's create_instances_from_document. Each pair has at most `max_tokens` tokens.
     """
@@ -297,8 +309,19 @@ def _segment_pairs(
         yield (
             document.ids[first_start:first_stop],
             other.ids[second_start:second_stop],
+            _instance_units(
+                document.units[first_start:first_stop], other.units[second_start:second_stop]
+            ),
             is_random_next,
         )
+
+
+def _instance_units(first: bytearray, second: bytearray) -> bytes:
+    if not first:
+        return b""
+    # What is left of a word that lost its front is a word of its own.
+    segments = (_NEW_WORD + segment[1:] for segment in (first, second))
+    return b"".join((_NEW_WORD, _NEW_WORD.join(segments), _NEW_WORD))
 
 
 def _sentence_reaching(starts: array, sentence: int, length: int) -> int:

@@ -18,16 +18,16 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 from tqdm import tqdm
 
-from deeq_bert.bert import distribution
+from deeq_bert.bert import distribution, record_info
 from deeq_bert.bert.config import BertConfig
 from deeq_bert.bert.record_checks import check_records_match
 from deeq_bert.bert.records import RecordSet
-from deeq_bert.tokenizers import command_line
+from deeq_bert.tokenizers import command_line, tokenizer_flags
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.files import expand_patterns, make_folder, write_atomically
 
@@ -155,6 +155,7 @@ flags.DEFINE_bool(
     "Whether records that are cut off or do not fit their checksum are left out and counted, "
     "instead of being an error.",
 )
+tokenizer_flags.define_mismatch_flag()
 
 # Known so that old command lines get one sentence about them rather than "unknown flag".
 flags.DEFINE_bool("use_tpu", False, "Refused: this program runs on GPUs and CPUs.")
@@ -186,8 +187,9 @@ def main() -> None:
         records = eval_records = _open_records("input_file", config)
     if FLAGS.do_eval and FLAGS.eval_input_file:
         eval_records = _open_records("eval_input_file", config)
+    infos = _known_infos(records, eval_records, config)
     # Importing TensorFlow takes seconds; what can be refused without it has been by now.
-    _run(config, records, eval_records)
+    _run(config, records, eval_records, infos)
 
 
 def _check_flags() -> None:
@@ -244,6 +246,7 @@ def _open_records(flag: str, config: BertConfig) -> RecordSet:
             f"No file matches --{flag}={FLAGS[flag].value}. Expected TFRecord files, as "
             "create_pretraining_data.py writes them; put quotes around patterns."
         )
+    files = record_info.without_info_files(files)
     for pattern in unmatched:
         logging.warning("No file matches %s in --%s.", pattern, flag)
     if len(set(files)) < len(files):
@@ -277,7 +280,41 @@ def _open_records(flag: str, config: BertConfig) -> RecordSet:
     return records
 
 
-def _run(config: BertConfig, records: RecordSet | None, eval_records: RecordSet | None) -> None:
+def _known_infos(
+    records: RecordSet | None, eval_records: RecordSet | None, config: BertConfig
+) -> dict[str, dict[str, Any]]:
+    """Returns what is known of the records, checked against each other and against the model."""
+    paths = [
+        path for record_set in (records, eval_records) if record_set for path in record_set.paths
+    ]
+    infos = record_info.known_infos(paths)
+    if not infos:
+        return infos
+    models = [FLAGS.output_dir]
+    if FLAGS.init_checkpoint:
+        models.append(os.path.dirname(FLAGS.init_checkpoint))
+    path, info = next(iter(infos.items()))
+    try:
+        record_info.check_one_tokenizer(infos)
+        for folder in models:
+            record_info.check_model_tokenizer(path, info, folder)
+    except InputError as error:
+        tokenizer_flags.refuse_unless_allowed(error)
+    vocab_size = info["tokenizer"].get("vocab_size", 0)
+    if vocab_size > config.vocab_size:
+        raise InputError(
+            f"{path} was made with a vocabulary of {vocab_size:,} tokens, but vocab_size is "
+            f"{config.vocab_size:,} in {FLAGS.bert_config_file}. Set it to {vocab_size} there."
+        )
+    return infos
+
+
+def _run(
+    config: BertConfig,
+    records: RecordSet | None,
+    eval_records: RecordSet | None,
+    infos: Mapping[str, dict[str, Any]],
+) -> None:
     """Trains and evaluates, as the flags say, on the devices they name."""
     import tensorflow as tf
 
@@ -294,7 +331,7 @@ def _run(config: BertConfig, records: RecordSet | None, eval_records: RecordSet 
         try:
             model = heads.PretrainingModel(config, FLAGS.random_seed)
             if FLAGS.do_train:
-                step = _train(strategy, model, records, folder)
+                step = _train(strategy, model, records, folder, infos)
             else:
                 step = _load_for_evaluation(model, folder)
             if FLAGS.do_eval:
@@ -324,6 +361,7 @@ def _train(
     model: heads.PretrainingModel,
     records: RecordSet,
     folder: checkpoint.CheckpointFolder,
+    infos: Mapping[str, dict[str, Any]],
 ) -> int:
     """Trains up to --num_train_steps, from the last checkpoint if there is one.
 
@@ -348,6 +386,8 @@ def _train(
     write_atomically(
         os.path.join(FLAGS.output_dir, "bert_config.json"), config.to_json_string().encode()
     )
+    if infos:
+        record_info.hand_on_tokenizer(next(iter(infos.values())), FLAGS.output_dir)
     _describe_training(model, records, position)
 
     batches = _record_batches(records, config).for_training(

@@ -4,26 +4,26 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from deeq_bert.tokenizers.base import Tokenizer, TokenizerSettings
 from deeq_bert.tokenizers.characters import convert_to_unicode
 from deeq_bert.tokenizers.errors import InputError
-from deeq_bert.tokenizers.vocabulary import UNK, load_vocab
-from deeq_bert.tokenizers.wordpiece import (
-    CONTINUATION,
-    NO_ID,
-    BasicTokenizer,
-    WordpieceEncoder,
-    WordpieceTokenizer,
-)
+from deeq_bert.tokenizers.full_tokenizer import FullTokenizer
+from deeq_bert.tokenizers.registry import make_tokenizer
+from deeq_bert.tokenizers.vocabulary import load_vocab
+from deeq_bert.tokenizers.wordpiece import BasicTokenizer, WordpieceTokenizer
 
 __all__ = [
     "BasicTokenizer",
     "FullTokenizer",
+    "Tokenizer",
+    "TokenizerSettings",
     "WordpieceTokenizer",
     "convert_by_vocab",
     "convert_ids_to_tokens",
     "convert_to_unicode",
     "convert_tokens_to_ids",
     "load_vocab",
+    "make_tokenizer",
     "printable_text",
     "validate_case_matches_checkpoint",
     "whitespace_tokenize",
@@ -47,67 +47,6 @@ _CASED_MODELS = frozenset(
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
-
-
-class FullTokenizer:
-    """Text to WordPiece tokens and ids (the original's class of that name).
-
-    Attributes:
-      vocab: The id of each token, in the order of the vocabulary file.
-      inv_vocab: The token of each id.
-      basic_tokenizer: Splits text into words.
-      wordpiece_tokenizer: Splits words into pieces.
-      continuation_ids: The ids of the tokens that go on with a word, those that begin with "##".
-        Whole-word masking keeps a token whose id is among them with the token before it.
-    """
-
-    def __init__(self, vocab_file: str, do_lower_case: bool = True):
-        """Reads the vocabulary.
-
-        Args:
-          vocab_file: One token a line.
-          do_lower_case: Lower-case and strip accents, as for the vocabulary (see
-            `BasicTokenizer`).
-
-        Raises:
-          InputError: The file cannot serve as a vocabulary (see `load_vocab`).
-        """
-        self.vocab = load_vocab(vocab_file)
-        self.inv_vocab = {index: token for token, index in self.vocab.items()}
-        self.basic_tokenizer = BasicTokenizer(do_lower_case=do_lower_case)
-        self.wordpiece_tokenizer = WordpieceTokenizer(vocab=self.vocab)
-        self.continuation_ids = frozenset(
-            index for token, index in self.vocab.items() if token.startswith(CONTINUATION)
-        )
-        self._vocab_file = vocab_file
-        self._encoder = WordpieceEncoder(self.basic_tokenizer, self.wordpiece_tokenizer)
-
-    def tokenize(self, text: str | bytes) -> list[str]:
-        """Returns the tokens of `text`; a word the vocabulary cannot spell is one [UNK]."""
-        ids = self._encoder.encode(convert_to_unicode(text))
-        return list(map(self.wordpiece_tokenizer.pieces.__getitem__, ids))
-
-    def text_to_ids(self, text: str | bytes) -> list[int]:
-        """Returns `convert_tokens_to_ids(tokenize(text))` without making the tokens.
-
-        Raises:
-          InputError: A word is unknown, and the vocabulary has no [UNK].
-        """
-        ids = list(self._encoder.encode(convert_to_unicode(text)))
-        if UNK not in self.vocab and NO_ID in ids:
-            raise InputError(
-                f"The vocabulary {self._vocab_file} has no {UNK}, and the text has words that need "
-                "it. Name a vocabulary made for BERT."
-            )
-        return ids
-
-    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
-        """Returns the id of each token; KeyError for one that is not in the vocabulary."""
-        return convert_by_vocab(self.vocab, tokens)
-
-    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Returns the token of each id; KeyError for an id that is not in the vocabulary."""
-        return convert_by_vocab(self.inv_vocab, ids)
 
 
 def convert_by_vocab(vocab: Mapping[_Item, _Value], items: Iterable[_Item]) -> list[_Value]:

@@ -23,10 +23,11 @@ MODULES = {
     for package in PACKAGES
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-SCRIPTS = [name for name in MODULES if "__main__" in (ROOT / name).read_text(encoding="utf-8")]
-# What all command lines share: the one library that handles flags and prints errors.
-COMMAND_LINE = "tokenizers/command_line.py"
-LIBRARIES = [name for name in MODULES if name not in [*SCRIPTS, COMMAND_LINE]]
+GUARD = '\nif __name__ == "__main__":\n'
+SCRIPTS = [name for name in MODULES if GUARD in (ROOT / name).read_text(encoding="utf-8")]
+# What command lines share: the libraries that handle flags and print errors.
+COMMAND_LINE = ("tokenizers/command_line.py", "tokenizers/tokenizer_flags.py")
+LIBRARIES = [name for name in MODULES if name not in [*SCRIPTS, *COMMAND_LINE]]
 
 
 def imported_names(tree: ast.Module) -> set[str]:
@@ -61,7 +62,8 @@ def test_an_installed_package_called_tokenizers_wins_over_the_folder(tmp_path):
     (tmp_path / "tokenizers").mkdir()
     (tmp_path / "tokenizers" / "__init__.py").write_text("owner = 'somebody else'\n")
     program = (
-        f"import sys; sys.path.append({str(tmp_path)!r})\nimport tokenizers as t\nprint(t.owner)"
+        f"import sys; sys.path.insert(1, {str(tmp_path)!r})\n"
+        "assert not sys.path[0]\nimport tokenizers as t\nprint(t.owner)"
     )
     completed = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True

@@ -93,8 +93,8 @@ class WordpieceTokenizer:
             for piece, index in vocab.items()
             if piece.startswith(CONTINUATION)
         }
-        self._longest_first = _longest_by_start(self.vocab)
-        self._longest_later = _longest_by_start(self._later_pieces)
+        self._longest_first = longest_by_start(self.vocab)
+        self._longest_later = longest_by_start(self._later_pieces)
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """Returns the pieces of the words in `text`, which whitespace separates.
@@ -131,7 +131,11 @@ class WordpieceTokenizer:
         return tuple(ids)
 
 
-def _longest_by_start(pieces: Iterable[str]) -> dict[str, int]:
+def longest_by_start(pieces: Iterable[str]) -> dict[str, int]:
+    """Returns the length of the longest of `pieces`, of those over 1, by its first two characters.
+
+    What a look-up of the longest piece at some place can start with.
+    """
     # With two characters known, few lengths remain to be tried; a pair that is not there starts
     # no piece but its first character.
     longest: dict[str, int] = {}

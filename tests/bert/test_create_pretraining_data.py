@@ -164,7 +164,7 @@ def test_files_of_a_pattern_are_read_in_sorted_order(make):
 
 def test_the_folder_of_the_output_is_made(make):
     assert make(output_file="new/folder/out.tfrecord").returncode == 0
-    assert os.listdir("new/folder") == ["out.tfrecord"]
+    assert sorted(os.listdir("new/folder")) == ["out.tfrecord", "out.tfrecord.json"]
 
 
 def test_the_first_examples_are_logged_as_in_the_original(make):
@@ -299,9 +299,24 @@ def test_too_few_predictions_are_a_warning_with_the_number_it_takes(make):
     assert "too small" not in make(masked_lm_prob=0.3, max_predictions_per_seq=38).stderr
 
 
-@pytest.mark.parametrize("name", ["deeq", "deeq-wordpiece"])
-def test_a_tokenizer_of_another_version(make, name):
-    assert_refused(make(tokenizer=name), f"--tokenizer={name}", "not available in this version")
+def test_a_tokenizer_that_is_not_there(make):
+    assert_refused(make(tokenizer="dee"), "--tokenizer=dee", "deeq-wordpiece")
+
+
+def test_a_mask_unit_that_the_tokenizer_does_not_know(make):
+    assert_refused(make(mask_unit="morpheme"), "--mask_unit=morpheme", "token and word")
+
+
+def test_mask_units_that_contradict_each_other(make):
+    done = make(mask_unit="token", do_whole_word_mask=True)
+    assert_refused(done, "--do_whole_word_mask", "--mask_unit=token")
+
+
+def test_the_mask_unit_word_is_whole_word_masking(make):
+    make(mask_unit="word")
+    records = list(read_records("out.tfrecord"))
+    make(do_whole_word_mask=True)
+    assert list(read_records("out.tfrecord")) == records
 
 
 def test_an_output_that_would_overwrite_the_input(make):
@@ -401,9 +416,12 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_a_killed_run_leaves_no_records_and_the_next_one_cleans_up(make):
     done = make(input_file=make_long_text(200))
     os.remove("out.tfrecord")
+    os.remove("out.tfrecord.json")
     killed = subprocess.run([sys.executable, "-c", KILLED_SCRIPT, *done.args[1:]])
     assert killed.returncode == -signal.SIGKILL
-    (left,) = [name for name in os.listdir() if "tfrecord" in name]
-    assert left.startswith(".out.tfrecord.")
+    left = [name for name in os.listdir() if "tfrecord" in name]
+    assert left
+    assert all(name.startswith(".out.tfrecord.") for name in left)
     assert make().returncode == 0
-    assert [name for name in os.listdir() if "tfrecord" in name] == ["out.tfrecord"]
+    names = sorted(name for name in os.listdir() if "tfrecord" in name)
+    assert names == ["out.tfrecord", "out.tfrecord.json"]

@@ -14,6 +14,7 @@ from deeq_bert.bert.instances import (
     TrainingInstance,
     create_training_instances,
 )
+from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START, TokenizedLine
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PAD, UNK, CLS, SEP, MASK = range(5)
@@ -28,8 +29,9 @@ class LetterTokenizer:
             id_ for word, id_ in self.vocab.items() if word.startswith("##")
         )
 
-    def text_to_ids(self, text: str) -> list[int]:
-        return [self.vocab.get(word, UNK) for word in text.split() if word != "~"]
+    def tokenized(self, text: str) -> TokenizedLine:
+        ids = [self.vocab.get(word, UNK) for word in text.split() if word != "~"]
+        return TokenizedLine(ids, b"")
 
     def text(self, ids) -> str:
         words = list(self.vocab)
@@ -51,9 +53,9 @@ def sentences_of(document: Document) -> list[list[int]]:
 
 
 def read(tokenizer: LetterTokenizer, *lines: str) -> list[list[str]]:
-    reader = DocumentReader(tokenizer)
+    reader = DocumentReader(UNK)
     for line in lines:
-        reader.add_line(line)
+        reader.add_line(line, tokenizer.tokenized(line))
     return [
         [tokenizer.text(sentence) for sentence in sentences_of(document)]
         for document in reader.documents
@@ -81,9 +83,9 @@ def test_a_line_without_tokens_adds_nothing_and_ends_nothing(tokenizer):
 
 
 def test_reading_counts(tokenizer):
-    reader = DocumentReader(tokenizer)
+    reader = DocumentReader(UNK)
     for line in ("a b X", "Y", "", "c", "~"):
-        reader.add_line(line)
+        reader.add_line(line, tokenizer.tokenized(line))
     counts = reader.counts
     assert (counts.documents, counts.sentences, counts.tokens, counts.unknown_tokens) == (
         2,
@@ -95,7 +97,7 @@ def test_reading_counts(tokenizer):
 
 
 def test_nothing_read_has_no_unknown_tokens(tokenizer):
-    assert DocumentReader(tokenizer).counts.unknown_share == 0
+    assert DocumentReader(UNK).counts.unknown_share == 0
 
 
 def make_text(rng: random.Random, document_count: int, words: str = LETTERS) -> list[str]:
@@ -117,13 +119,13 @@ def create(
     short_seq_prob: float = 0.1,
     masked_lm_prob: float = 0.15,
     max_predictions_per_seq: int = 10,
-    do_whole_word_mask: bool = False,
+    mask_unit: str = "token",
 ) -> list[TrainingInstance]:
-    reader = DocumentReader(tokenizer)
+    reader = DocumentReader(UNK)
     for line in lines:
-        reader.add_line(line)
+        reader.add_line(line, tokenizer.tokenized(line))
     rng = random.Random(seed)
-    masker = Masker(tokenizer, masked_lm_prob, max_predictions_per_seq, do_whole_word_mask, rng)
+    masker = Masker(tokenizer, masked_lm_prob, max_predictions_per_seq, mask_unit, rng)
     return list(
         create_training_instances(
             reader.documents, tokenizer, masker, max_seq_length, dupe_factor, short_seq_prob, rng
@@ -180,7 +182,7 @@ def test_sentences_passed_over_for_a_random_one_are_used_after(tokenizer):
     for instance in create(tokenizer, lines, max_seq_length=8, dupe_factor=1, short_seq_prob=0):
         ids = unmasked(instance)
         seen.update(ids[: None if not instance.is_random_next else instance.first_segment_length])
-    assert set(tokenizer.text_to_ids(LETTERS)) <= seen
+    assert set(tokenizer.tokenized(LETTERS).ids) <= seen
 
 
 def test_the_same_seed_gives_the_same_instances(tokenizer):
@@ -190,11 +192,11 @@ def test_the_same_seed_gives_the_same_instances(tokenizer):
 
 
 def test_progress_is_told_of_every_document_every_time(tokenizer):
-    reader = DocumentReader(tokenizer)
+    reader = DocumentReader(UNK)
     for line in ("a", "b", "", "c", "d"):
-        reader.add_line(line)
+        reader.add_line(line, tokenizer.tokenized(line))
     rng, passed = random.Random(0), []
-    masker = Masker(tokenizer, 0.15, 20, False, rng)
+    masker = Masker(tokenizer, 0.15, 20, "token", rng)
     list(
         create_training_instances(
             reader.documents, tokenizer, masker, 16, 3, 0.1, rng, passed.append
@@ -203,11 +205,11 @@ def test_progress_is_told_of_every_document_every_time(tokenizer):
     assert passed == [1] * 6
 
 
-@pytest.fixture(params=[False, True], ids=["pieces", "whole words"])
+@pytest.fixture(params=["token", "word"])
 def masked(request, tokenizer) -> list[TrainingInstance]:
     """Instances with masks of either kind."""
     lines = make_text(random.Random(4), 40, words=LETTERS + " ##s ##t ##s ##t")
-    return create(tokenizer, lines, do_whole_word_mask=request.param)
+    return create(tokenizer, lines, mask_unit=request.param)
 
 
 def test_positions_are_ascending_and_unique(masked):
@@ -254,7 +256,7 @@ def test_the_number_of_predictions(tokenizer, probability, most):
 
 def test_whole_words_are_masked_whole(tokenizer):
     lines = make_text(random.Random(6), 40, words=LETTERS + " ##s ##t ##s ##t")
-    for instance in create(tokenizer, lines, do_whole_word_mask=True):
+    for instance in create(tokenizer, lines, mask_unit="word"):
         ids, chosen = unmasked(instance), set(instance.masked_lm_positions)
         # A word does not end at the [SEP] where the second segment begins with a continuation.
         candidates = [place for place, id_ in enumerate(ids) if id_ not in (CLS, SEP)]
@@ -265,7 +267,7 @@ def test_whole_words_are_masked_whole(tokenizer):
 
 def mask_whole_words(tokenizer, text: str, limit: int, seed: int) -> list[int]:
     ids = [tokenizer.vocab[word] for word in text.split()]
-    return Masker(tokenizer, 1.0, limit, True, random.Random(seed)).mask(ids)[0]
+    return Masker(tokenizer, 1.0, limit, "word", random.Random(seed)).mask(ids)[0]
 
 
 def test_a_word_goes_on_across_a_separator_as_in_the_original(tokenizer):
@@ -286,12 +288,58 @@ def test_nothing_is_masked_where_no_word_fits(tokenizer):
     assert mask_whole_words(tokenizer, "[CLS] a ##s [SEP] ##t ##t [SEP]", 3, 0) == []
 
 
+W, M, P = bytes([WORD_START | MORPHEME_START]), bytes([MORPHEME_START]), b"\0"
+
+
+def chosen_together(mask_unit: str) -> set[tuple[int, ...]]:
+    """What is masked of two tokens at most, with any seed: [CLS] a+b c [SEP] d e [SEP]."""
+    tokenizer = LetterTokenizer("a b c d e")
+    units = W + W + P + M + W + W + M + W
+    outcomes = set()
+    for seed in range(100):
+        masker = Masker(tokenizer, 1.0, 2, mask_unit, random.Random(seed))
+        outcomes.add(tuple(masker.mask([CLS, 5, 6, 7, SEP, 8, 9, SEP], units)[0]))
+    return outcomes
+
+
+def test_the_mask_unit_morpheme_keeps_its_pieces_together():
+    # a+b is one morpheme of two tokens; c, d and e are one token each.
+    assert chosen_together("morpheme") == {(1, 2), (3, 5), (3, 6), (5, 6)}
+
+
+def test_the_mask_unit_word_keeps_its_morphemes_together():
+    # a+b and c are a word of three tokens, which does not fit.
+    assert chosen_together("word") == {(5, 6)}
+
+
+def test_the_mask_unit_token_takes_any_two():
+    assert (1, 3) in chosen_together("token")
+    assert (2, 5) in chosen_together("token")
+
+
+def test_what_is_left_of_a_word_at_the_start_of_a_segment_is_a_word():
+    """Where units are kept, a word that lost its front does not join the segment before it."""
+    tokenizer = LetterTokenizer(LETTERS)
+    reader = DocumentReader(UNK, keep_units=True)
+    for line in ("a b c d e f g h", "i j k l m n o p"):
+        reader.add_line(line, TokenizedLine(tokenizer.tokenized(line).ids, W + P * 7))
+    rng = random.Random(1)
+    masker = Masker(tokenizer, 1.0, 20, "word", rng)
+    instances = list(
+        create_training_instances(reader.documents, tokenizer, masker, 12, 30, 0.0, rng)
+    )
+    truncated = [instance for instance in instances if 5 not in unmasked(instance)]
+    assert truncated
+    # All words are chosen one after the other: the two segments, whole.
+    assert all(len(instance.masked_lm_positions) == 9 for instance in instances)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 64, 65, 509])
 @pytest.mark.parametrize("count_before", [1, 300])
 def test_the_order_of_candidates_is_that_of_the_standard_shuffle(tokenizer, count, count_before):
     # Where everything may be masked, the limit takes the first in the shuffled order.
     rng = random.Random()
-    masker = Masker(tokenizer, 1.0, 20, False, rng)
+    masker = Masker(tokenizer, 1.0, 20, "token", rng)
     masker.mask([CLS, *[10] * count_before, SEP])
     rng.seed(7)
     positions, _ = masker.mask([CLS, *[10] * count, SEP])
