@@ -44,7 +44,10 @@ def test_records_then_pretraining(run_stage, corpus, repository, tmp_path):
     made = run_stage("create_pretraining_data.sh", **corpus)
     assert made.returncode == 0, made.stderr
     records = pathlib.Path(corpus["RECORDS"])
-    assert sorted(path.name for path in records.iterdir()) == ["train-00001.tf", "train-00002.tf"]
+    made_files = sorted(path.name for path in records.iterdir())
+    assert made_files == [
+        f"train-0000{number}.tf{ending}" for number in (1, 2) for ending in ("", ".json")
+    ]
 
     trained = run_stage(
         "pretrain.sh",

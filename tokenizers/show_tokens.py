@@ -110,7 +110,7 @@ def _standard_input() -> Iterator[str]:
 def _counts(encoding: Encoding, tokenizer: Tokenizer, text: str) -> str:
     unknown = encoding.ids.count(tokenizer.vocab.get(UNK, -1))
     words = len(text.split())
-    return f"{len(encoding.ids)} tokens, {unknown} of them [UNK], of {words} words"
+    return f"{len(encoding.ids)} tokens, {unknown} of them [UNK]; {words} words"
 
 
 def _table(encoding: Encoding, text: str) -> Iterator[str]:

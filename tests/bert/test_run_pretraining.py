@@ -75,6 +75,24 @@ def assert_refused(completed: subprocess.CompletedProcess, *parts: str, code: in
         assert part in message
 
 
+def test_the_tokenizer_of_the_records_is_handed_on(finished_run, own):
+    out, _ = finished_run
+    agreed = json.loads((out / "tokenizer_config.json").read_text())
+    assert agreed["tokenizer"] == "wordpiece"
+    assert agreed["do_lower_case"] is False
+    assert (out / "vocab.txt").read_bytes() == (own / "vocab.txt").read_bytes()
+
+
+def test_records_of_another_tokenizer_are_refused(pretrain, trained):
+    path = trained / "tokenizer_config.json"
+    path.write_text(path.read_text().replace('"do_lower_case": false', '"do_lower_case": true'))
+    differs = ("do_lower_case is true for", "tokenizer_config.json and false for")
+    assert_refused(pretrain(do_train=True), str(trained), *differs)
+    allowed = pretrain(do_train=True, allow_tokenizer_mismatch=True)
+    assert allowed.returncode == 0
+    assert "Allowed by --allow_tokenizer_mismatch" in allowed.stderr
+
+
 def test_a_run_logs_saves_and_evaluates(finished_run):
     out, log = finished_run
 

@@ -1,7 +1,9 @@
 """How fast text becomes tokens and ids: ours, the original's manner, Hugging Face's tokenizers.
 
-    python tests/benchmarks/tokenization.py --vocab_file=vocab.txt corpus.txt ...
-    python tests/benchmarks/tokenization.py --data_dir=DIR    # what shared/data/unpack.sh laid out
+    python tests/benchmarks/wordpiece.py --vocab_file=vocab.txt corpus.txt ...
+    python tests/benchmarks/wordpiece.py --data_dir=DIR    # what shared/data/unpack.sh laid out
+
+tests/benchmarks/tokenizers.py runs this and the benchmark of the morpheme tokenizers.
 
 All run in this process, in turn, on the same lines, timed in CPU seconds: the figures are per
 core, and their ratios hold on a busy machine. The tokens are compared too.
@@ -41,8 +43,12 @@ GOLDEN_VOCABULARY = ROOT.parent / "shared/golden/pretraining_data/vocab-bert.txt
 
 
 def main() -> None:
-    options = parse_arguments()
-    lines = list(text_lines(options))
+    options = parse_arguments(argument_parser(__doc__.splitlines()[0]))
+    compare(list(text_lines(options)), options)
+
+
+def compare(lines: list[str], options: argparse.Namespace) -> None:
+    """Prints the speeds of all contestants on `lines`, and whether their tokens are the same."""
     print(f"{len(lines):,} lines, {megabytes(lines):.1f} MB; best of {options.repeats} rounds")
 
     before = peak_memory()
@@ -73,8 +79,8 @@ def main() -> None:
         sys.exit("The fast tokenizer is wrong.")
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def argument_parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("files", nargs="*", help="text files to tokenize, line by line")
     parser.add_argument("--data_dir", help="without files: the folder of the unpacked shared/data")
     parser.add_argument("--vocab_file", default=str(GOLDEN_VOCABULARY), help="one token a line")
@@ -83,6 +89,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--plain_every", type=int, default=4, help="the plain form sees one line in so many"
     )
+    return parser
+
+
+def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
     options = parser.parse_args()
     if not options.files and not options.data_dir:
         parser.error("give text files, or --data_dir")
