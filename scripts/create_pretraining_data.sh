@@ -2,7 +2,8 @@
 # Text to records: one train-NAME.tf for every train-NAME.txt, one after the other.
 #
 #   bash scripts/create_pretraining_data.sh
-#   CORPUS=text RECORDS=records bash scripts/create_pretraining_data.sh --dupe_factor=5
+#   TOKENIZER=deeq CORPUS=text RECORDS=records bash scripts/create_pretraining_data.sh \
+#     --morpheme_cache=cache --dupe_factor=5
 #
 # Arguments go to create_pretraining_data.py and win over the flags below. A file of records appears
 # only when it is complete, so those that exist are skipped and a run that was stopped goes on.
@@ -13,10 +14,11 @@ shopt -s nullglob
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-# Change these three, here or in the environment.
+# Change these four, here or in the environment.
 corpus=${CORPUS:-/data/corpus}       # the folder of train-*.txt: a sentence a line, a blank line
                                      # between documents
 vocab_file=${VOCAB_FILE:-vocab.txt}  # the vocabulary, a token a line
+tokenizer=${TOKENIZER:-wordpiece}    # what the vocabulary was made for
 records=${RECORDS:-/data/bert}       # the folder that gets train-*.tf
 
 texts=("$corpus"/train-*.txt)
@@ -33,6 +35,7 @@ for text in "${texts[@]}"; do
   run_in_environment python "$root/bert/create_pretraining_data.py" \
     --input_file="$text" \
     --vocab_file="$vocab_file" \
+    --tokenizer="$tokenizer" \
     --max_seq_length=128 \
     --do_lower_case=False \
     --dupe_factor=1 \

@@ -14,7 +14,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection, resource_tracker
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from absl import logging
 
@@ -69,7 +69,8 @@ def map_in_processes(
 
     Raises:
       InputError: A worker raised it, or a worker died.
-      RuntimeError: A worker raised anything else; the message has its traceback.
+      RuntimeError: A worker raised anything else; the message has its traceback. What the first of
+        the tasks that fail raises is raised after the results of those before it.
     """
     tasks = iter(tasks)
     first_tasks = list(itertools.islice(tasks, max(1, num_workers)))
@@ -122,12 +123,18 @@ def _map_over(workers: "list[_Worker]", tasks: Iterator[Any], max_in_flight: int
             else:
                 all_read = True
         if yielded in results:
-            yield results.pop(yielded)
+            result = results.pop(yielded)
+            if isinstance(result, _Failure):
+                raise result.error
+            yield result
             yielded += 1
         elif yielded == read:
             return
         else:
-            results.update(_receive_some(workers))
+            for number, result in _receive_some(workers):
+                results[number] = result
+                # What comes later is not wanted any more.
+                all_read = all_read or isinstance(result, _Failure)
 
 
 def _finish(workers: "list[_Worker]") -> None:
@@ -135,7 +142,9 @@ def _finish(workers: "list[_Worker]") -> None:
     for worker in workers:
         worker.send_end()
     for worker in workers:
-        worker.receive()
+        result = worker.receive()
+        if isinstance(result, _Failure):
+            raise result.error
 
 
 def _receive_some(workers: "list[_Worker]") -> list[tuple[int, Any]]:
@@ -143,9 +152,19 @@ def _receive_some(workers: "list[_Worker]") -> list[tuple[int, Any]]:
     received = []
     # The pipe of a worker that dies ends, and then it counts as ready.
     for pipe in connection.wait(list(by_pipe)):
-        result = by_pipe[pipe].receive()
-        received.append((by_pipe[pipe].numbers.popleft(), result))
+        worker = by_pipe[pipe]
+        result = worker.receive()
+        if not worker.numbers:
+            # Only an error comes unasked.
+            raise result.error
+        received.append((worker.numbers.popleft(), result))
     return received
+
+
+class _Failure(NamedTuple):
+    """What a worker raised, in the place of a result: it is raised when its turn comes."""
+
+    error: Exception
 
 
 class _Worker:
@@ -187,15 +206,15 @@ class _Worker:
         self._send(())
 
     def receive(self) -> Any:
-        """Returns the next result, None after the end was sent; raises what the worker raised."""
+        """Returns the next result or failure, after the end was sent None or a failure."""
         try:
             kind, value = self.pipe.recv()
         except (EOFError, OSError):
             raise self._death() from None
         if kind == _INPUT_ERROR:
-            raise InputError(value)
+            return _Failure(InputError(value))
         if kind == _ERROR:
-            raise RuntimeError(f"A worker process failed.\n{value}")
+            return _Failure(RuntimeError(f"A worker process failed.\n{value}"))
         return value
 
     def end(self) -> None:

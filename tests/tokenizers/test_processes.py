@@ -151,6 +151,22 @@ def test_another_error_arrives_with_its_traceback():
         list(map_in_processes(fail_otherwise, a_hundred, range(9), 2))
 
 
+def fail_at_once_or_late(state: int, task: int) -> int:
+    time.sleep(0.3 if task == 2 else 0)
+    if task >= 2:
+        raise InputError(f"text {task}: cannot be used.")
+    return task
+
+
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_the_first_error_is_raised_in_its_turn(num_workers):
+    results = map_in_processes(fail_at_once_or_late, a_hundred, range(9), num_workers)
+
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(InputError, match="text 2"):
+        next(results)
+
+
 def unpicklable(state: int, task: int) -> object:
     return lambda: task
 
