@@ -26,7 +26,7 @@ from deeq_bert.tokenizers import (
     command_line,
     contract,
     counting,
-    coverage,
+    coverage_report,
     files,
     recipes,
     registry,
@@ -141,7 +141,7 @@ def main() -> None:
         else:
             logging.info("Training WordPiece on %d different words.", characters.distinct_words)
             made = recipes.make_wordpiece_vocabulary(counts, characters, recipe)
-        left_out = coverage.most_frequent_left_out(counts, made.tokens, _REPORTED)
+        left_out = coverage_report.most_frequent_left_out(counts, made.tokens, _REPORTED)
 
     text = "".join(f"{token}\n" for token in made.tokens)
     files.write_atomically(FLAGS.output_file, text.encode())
@@ -298,7 +298,7 @@ def _check_has_words(totals: counting.TextCounts) -> None:
 
 def _write_contract_and_measure(
     settings: TokenizerSettings, totals: counting.TextCounts
-) -> coverage.Coverage | None:
+) -> coverage_report.Coverage | None:
     with contextlib.closing(registry.make_tokenizer(settings)) as tokenizer:
         made = contract.make_contract(settings.name, tokenizer)
         contract.write_contract(settings.vocab_file, made)
@@ -307,7 +307,7 @@ def _write_contract_and_measure(
         if not totals.heldout:
             return None
         logging.info("Tokenizing %d of the lines that were held out.", len(totals.heldout))
-        return coverage.measure_coverage(tokenizer, (line for _, line in totals.heldout))
+        return coverage_report.measure_coverage(tokenizer, (line for _, line in totals.heldout))
 
 
 def _make_report(
@@ -315,7 +315,7 @@ def _make_report(
     characters: recipes.Characters,
     made: recipes.Vocabulary,
     left_out: list[tuple[str, int]],
-    measured: coverage.Coverage | None,
+    measured: coverage_report.Coverage | None,
 ) -> dict[str, Any]:
     rare = characters.left_out(FLAGS.min_char_frequency)
     rare_total = sum(count for _, count in rare)

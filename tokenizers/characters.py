@@ -76,6 +76,10 @@ class CharacterTable(dict[int, int | str | None]):
         super().__init__()
         self._rewrite = rewrite
 
+    def __reduce__(self) -> tuple:
+        """A copy in another process begins empty."""
+        return type(self), (self._rewrite,)
+
     def __missing__(self, code_point: int) -> int | str | None:
         char = chr(code_point)
         replacement = self._rewrite(char)

@@ -21,6 +21,11 @@ _MAX_BYTES = 64 * 1024 * 1024
 _MAX_SHOWN = 300
 _ABOUT_THE_FILE = ("vocab_file", "contract_version")
 _VERSION = 1
+# What is taken from a file that is Hugging Face's as well, where other keys are theirs.
+_KEYS = ("contract_version", "tokenizer", "do_lower_case", "analyzer", "deeq_compat")
+_KEYS += ("vocab_file", "vocab_size", "vocab_sha256")
+_THEIR_KEY = "tokenizer_class"
+_THEIR_VOCABULARY = "vocab.txt"
 _FLAGS = {"tokenizer": "tokenizer", "do_lower_case": "do_lower_case", "deeq_compat": "deeq_compat"}
 
 
@@ -109,6 +114,9 @@ def read_contract(path: str) -> dict[str, Any] | None:
             f"{path} has contract_version {contract['contract_version']}; this program reads "
             f"{_VERSION}. Use the version of the program that wrote it."
         )
+    if _THEIR_KEY in contract:
+        ours = {key: contract[key] for key in _KEYS if key in contract}
+        return {**ours, "vocab_file": _THEIR_VOCABULARY}
     return contract
 
 

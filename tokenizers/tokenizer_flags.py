@@ -16,6 +16,8 @@ from deeq_bert.tokenizers.processes import default_num_workers
 from deeq_bert.tokenizers.vocabulary import check_no_duplicates, check_special_tokens
 
 FLAGS = flags.FLAGS
+# Each script's --help then shows them as its own.
+flags.disclaim_key_flags()
 
 _SERVER_VARIABLE = "DEEQ_SERVER"
 _SERVER_FLAGS = ("deeq_server", "api_key_file", "deeq_domain", "deeq_timeout")
@@ -107,8 +109,8 @@ def define_analyzer_flags() -> None:
     flags.DEFINE_integer(
         "num_workers",
         0,
-        "How many processes tokenize; the result does not depend on it. 0 is one for each core "
-        "with the deeq tokenizers, and one with the others.",
+        "How many processes work at the text; the result does not depend on it. 0 is one for each "
+        "core where that pays: with the deeq tokenizers, and to count words.",
     )
 
 

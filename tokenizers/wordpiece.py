@@ -198,6 +198,10 @@ class RecentResults(dict[str, tuple[int, ...]]):
         self._max_entries = max_entries
         self._earlier: dict[str, tuple[int, ...]] = {}
 
+    def __reduce__(self) -> tuple:
+        """A copy in another process begins with nothing remembered."""
+        return type(self), (self._function, self._max_entries)
+
     def __missing__(self, key: str) -> tuple[int, ...]:
         result = self._earlier.get(key)
         if result is None:

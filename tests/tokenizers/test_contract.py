@@ -119,3 +119,11 @@ def test_user_words_are_handed_on(vocab_file):
 def test_long_values_are_cut_in_messages():
     differing = contract.differences({"a": "x" * 10_000}, {})
     assert len(contract.describe_differences(differing, "one", "the other")) < 1000
+
+
+def test_the_file_of_an_exported_tokenizer_is_both_programs(tmp_path, vocab_file, tokenizer):
+    made = contract.make_contract("wordpiece", tokenizer)
+    theirs = {"tokenizer_class": "BertTokenizer", "pad_token": "[PAD]", "model_max_length": 512}
+    del made["vocab_file"]
+    contract.write_contract(vocab_file, {**made, **theirs})
+    assert contract.contract_of_vocabulary(vocab_file) == {**made, "vocab_file": "vocab.txt"}

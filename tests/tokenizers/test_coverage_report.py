@@ -2,7 +2,7 @@
 
 import pytest
 
-from deeq_bert.tokenizers.coverage import Coverage, measure_coverage, most_frequent_left_out
+from deeq_bert.tokenizers.coverage_report import Coverage, measure_coverage, most_frequent_left_out
 from deeq_bert.tokenizers.full_tokenizer import FullTokenizer
 
 
