@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def repository() -> pathlib.Path:
     """The root of the checkout."""
     return ROOT
