@@ -1,7 +1,7 @@
 # The project's virtual environment, .venv in the repository root. Sourced by the other scripts.
 #
-# ensure_environment EXTRA     makes or completes it, with that extra of setup.py ("base" for none);
-#                              does nothing where nothing is missing, so that later runs need no
+# ensure_environment EXTRAS    makes or completes it, with those extras of setup.py, as in "deeq,vocab"
+#                              ("base" for none); does nothing where nothing is missing, so that later runs need no
 #                              network.
 # run_in_environment COMMAND   prints a command line and runs it with .venv/bin first on PATH.
 #
@@ -116,9 +116,10 @@ ensure_environment() {
   touch "$unfinished_mark"
   (cd "$root" && run_in_environment python -m pip install --editable "$requirement") ||
     fail "The installation failed; see above. Run the same command again to go on."
-  # An extra brings what the plain installation has.
+  # An extra brings what the plain installation has, and "test" what the quickstart needs.
   installation_key >"$environment/installed-base"
   installation_key >"$environment/installed-$extra"
+  [[ $extra != test ]] || installation_key >"$environment/installed-deeq,vocab"
   rm "$unfinished_mark"
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the project into .venv and runs its main job, from text to an evaluated checkpoint, on
-# the Korean sample of corpus/sample. Everything made goes to out/quickstart.
+# Installs the project into .venv and goes the whole way on the Korean sample of corpus/sample: two
+# vocabularies, one of WordPieces and one of morphemes; with each of them records, and a tiny model
+# that is pre-trained and evaluated. Everything made goes to out/quickstart.
 #
 #   bash scripts/quickstart.sh            a second run goes on where the first one stopped
 #   bash scripts/quickstart.sh --fresh    removes out/quickstart first
@@ -22,40 +23,63 @@ main() {
     1) [[ $1 == --fresh ]] || fail "Unknown argument $1. The only one is --fresh." ;;
     *) fail "Too many arguments. The only one is --fresh." ;;
   esac
-  ensure_environment base
+  ensure_environment deeq,vocab
   cd "$root"
   [[ $# == 0 ]] || rm -rf "$out"
-  mkdir -p "$out"
-  make_records sample train
-  make_records heldout heldout
-  pretrain
+  local tokenizer
+  # The sizes are what so small a text has to give, and so is what counts as a rare character.
+  build_vocabulary wordpiece 1500 2
+  build_vocabulary deeq 1300 1
+  run_in_environment python tokenizers/show_tokens.py --text="오늘은 정말 추운 날이네요." \
+    --vocab_file="$out/wordpiece/vocab.txt,$out/deeq/vocab.txt"
+  for tokenizer in wordpiece deeq; do
+    make_records "$tokenizer" sample train
+    make_records "$tokenizer" heldout heldout
+    pretrain "$tokenizer"
+  done
   show_results
 }
 
-# Makes records of a text of the sample. The log goes to a file, its summary to the screen.
+build_vocabulary() {
+  logged "$out/$1/vocab.log" 2 python tokenizers/build_vocab.py \
+    --tokenizer="$1" \
+    --input_file="$sample/sample.txt" \
+    --vocab_size="$2" \
+    --min_char_frequency="$3" \
+    --output_file="$out/$1/vocab.txt"
+}
+
 make_records() {
-  local log=$out/$2.log status=0
-  run_in_environment python bert/create_pretraining_data.py \
-    --input_file="$sample/$1.txt" \
-    --vocab_file="$sample/vocab.txt" \
+  logged "$out/$1/$3.log" 3 python bert/create_pretraining_data.py \
+    --tokenizer="$1" \
+    --input_file="$sample/$2.txt" \
+    --vocab_file="$out/$1/vocab.txt" \
     --do_lower_case=False \
     --max_seq_length="$max_seq_length" \
     --max_predictions_per_seq="$max_predictions_per_seq" \
-    --output_file="$out/$2.tfrecord" 2>"$log" || status=$?
+    --output_file="$out/$1/$3.tfrecord"
+}
+
+# logged FILE LINES COMMAND runs a command, its log to a file, and its last lines to the screen.
+logged() {
+  local log=$1 lines=$2 status=0
+  shift 2
+  mkdir -p "$(dirname "$log")"
+  run_in_environment "$@" 2>"$log" || status=$?
   if ((status)); then
     tail -n 20 "$log" >&2
     exit "$status"
   fi
-  tail -n 3 "$log" | sed -E 's/^I[^]]*\] /  /'
+  tail -n "$lines" "$log" | sed -E 's/^I[^]]*\] /  /'
 }
 
 pretrain() {
   local status=0
   run_in_environment python bert/run_pretraining.py \
     --bert_config_file=configs/bert_config_tiny.json \
-    --input_file="$out/train.tfrecord" \
-    --eval_input_file="$out/heldout.tfrecord" \
-    --output_dir="$out/model" \
+    --input_file="$out/$1/train.tfrecord" \
+    --eval_input_file="$out/$1/heldout.tfrecord" \
+    --output_dir="$out/$1/model" \
     --do_train=True \
     --do_eval=True \
     --max_seq_length="$max_seq_length" \
@@ -68,24 +92,27 @@ pretrain() {
     --log_steps=100 || status=$?
   if ((status)); then
     printf 'Pre-training stopped. The same command goes on from the last checkpoint in %s;\n' \
-      "$out/model" >&2
+      "$out/$1/model" >&2
     printf 'bash scripts/quickstart.sh --fresh starts over.\n' >&2
     exit "$status"
   fi
 }
 
 show_results() {
+  local tokenizer
   printf '\nMade in %s:\n' "$root/$out"
   find "$out" -type f ! -name '.*' -printf '%s %P\n' | sort -k 2 |
     awk '{ printf "%10.1f kB  %s\n", $1 / 1000, $2 }'
-  printf '\nMetrics on the held-out text (%s):\n' "$out/model/eval_results.txt"
-  sed 's/^/  /' "$out/model/eval_results.txt"
-  awk 'END {
-    printf "How to read them: masked_lm_loss is %.2f (ln %d) for a model", log(NR), NR
-    printf " that knows nothing, "
-    printf "6.35 for one\nthat knows how common each piece is, and lower for one that uses the "
-    printf "words around the gap.\n"
-  }' "$sample/vocab.txt"
+  for tokenizer in wordpiece deeq; do
+    printf '\nMetrics of %s on the held-out text (%s):\n' \
+      "$tokenizer" "$out/$tokenizer/model/eval_results.txt"
+    sed 's/^/  /' "$out/$tokenizer/model/eval_results.txt"
+    awk 'END {
+      printf "  (masked_lm_loss is %.2f, ln %d, for a model that knows nothing)\n", log(NR), NR
+    }' "$out/$tokenizer/vocab.txt"
+  done
+  printf '\nThe losses of the two do not compare: a morpheme is another thing to guess than a piece'
+  printf '\nof a word. What a tokenizer is worth shows in tasks.\n'
   printf '\nNext: your own text. README.md, "From text to a checkpoint", goes through the stages.\n'
 }
 
