@@ -9,7 +9,7 @@ import importlib.util
 import itertools
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import PreTrainedTokenizer
@@ -148,18 +148,7 @@ class DeeqBertTokenizer(PreTrainedTokenizer):
         return (path,)
 
 
-class _Kiwi(KiwiAnalyzer):
-    """Kiwi that can be pickled, which leaves out what it has loaded."""
-
-    def __init__(self, user_words: Sequence[str]):
-        super().__init__(user_words)
-        self._words = tuple(user_words)
-
-    def __reduce__(self) -> tuple:
-        return _Kiwi, (self._words,)
-
-
-def _make_kiwi(expected: Mapping[str, Any]) -> _Kiwi:
+def _make_kiwi(expected: Mapping[str, Any]) -> KiwiAnalyzer:
     """Makes the analyser, and warns where it is not the one that was used for the vocabulary.
 
     Args:
@@ -174,7 +163,7 @@ def _make_kiwi(expected: Mapping[str, Any]) -> _Kiwi:
         raise ImportError(
             f"This tokenizer splits text into morphemes by Kiwi. Run `pip install {packages}`."
         )
-    kiwi = _Kiwi(expected.get("user_words", ()) if is_kiwi else ())
+    kiwi = KiwiAnalyzer(expected.get("user_words", ()) if is_kiwi else ())
     present = kiwi.identity()
     differing = [
         f"{key} {present.get(key)} instead of {expected.get(key)}"

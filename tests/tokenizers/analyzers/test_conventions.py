@@ -1,26 +1,36 @@
 """The conventions of deeq, rule by rule, on Kiwi's morphemes as written here."""
 
+from typing import NamedTuple
+
 import pytest
 
-from deeq_bert.tokenizers.analyzers.conventions import Morphemes, deeq_tag, entry_of
+from deeq_bert.tokenizers.analyzers.conventions import deeq_tag, entry_of
+
+
+class Morpheme(NamedTuple):
+    """One of Kiwi's, as far as the conventions look at it."""
+
+    form: str
+    tag: str
+    start: int
+    len: int
 
 
 def convert(text: str) -> str:
     """Converts form/tag pairs, each of which takes as many characters as its form has."""
     pairs = [pair.rsplit("/", 1) for pair in text.split()]
-    forms, tags = [form for form, _ in pairs], [tag for _, tag in pairs]
-    starts = [sum(map(len, forms[:index])) for index in range(len(forms))]
-    morphemes = Morphemes(forms, tags, starts, lambda index: len(forms[index]))
-    converted, edited_to = [], -1
-    for index, (form, tag) in enumerate(zip(forms, tags)):
-        entry = entry_of(form, tag)
-        edit = entry.rule(morphemes, index) if entry.rule else None
-        if edit is not None:
-            del converted[len(converted) - (index - edit.first) :]
-            converted += [f"{piece.form}/{piece.tag}" for piece in edit.pieces]
-            edited_to = edit.last
-        elif index > edited_to:
-            converted.append(f"{entry.form}/{entry.tag}")
+    lengths = [len(form) for form, _ in pairs]
+    morphemes = [
+        Morpheme(form, tag, sum(lengths[:index]), len(form))
+        for index, (form, tag) in enumerate(pairs)
+    ]
+    entries = [entry_of(form, tag) for form, tag in pairs]
+    converted = [f"{entry.form}/{entry.tag}" for entry in entries]
+    edits = [entry.rule(morphemes, index) for index, entry in enumerate(entries) if entry.rule]
+    for edit in reversed([edit for edit in edits if edit]):
+        converted[edit.first : edit.last + 1] = [
+            f"{piece.form}/{piece.tag}" for piece in edit.pieces
+        ]
     return " ".join(converted)
 
 
@@ -125,4 +135,4 @@ def test_whitespace_inside_a_form_goes():
 
 def test_an_empty_form_goes():
     entry = entry_of("", "VCP")
-    assert entry.rule(Morphemes([""], ["VCP"], [0], lambda index: 0), 0).pieces == []
+    assert entry.rule([Morpheme("", "VCP", 0, 0)], 0).pieces == []

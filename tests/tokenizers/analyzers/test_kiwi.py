@@ -153,7 +153,8 @@ def test_a_long_line_is_cut_between_words_where_there_are_any(analyzer, monkeypa
     whole = analyze(analyzer, text.strip())
     monkeypatch.setattr(kiwi, "_MAX_CHARACTERS", 30)
     in_stretches = analyze(analyzer, text.strip())
-    assert in_stretches == whole
+    for column in ("forms", "tags", "starts", "ends", "word_starts"):
+        assert list(getattr(in_stretches, column)) == list(getattr(whole, column))
 
 
 def test_user_words_stay_whole():
