@@ -2,25 +2,26 @@
 
 import importlib.metadata
 import importlib.util
+import itertools
 import operator
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from deeq_bert.tokenizers.analyzers import conventions
+from deeq_bert.tokenizers.analyzers import conventions, placement
 from deeq_bert.tokenizers.analyzers.base import Analysis, Analyzer
 from deeq_bert.tokenizers.errors import InputError
 
-# Kiwi's time and memory for a text grow with its length, and a longer line is hardly a sentence.
-_MAX_CHARACTERS = 4096
-# What Kiwi gives for words it does not know is without end.
-_MAX_REMEMBERED = 200_000
+# Kiwi has one number for the forms of an ending that varies with the vowel before.
+_VARYING_ENDINGS = frozenset("아어여았었였앗엇엿")
 
-_form = operator.attrgetter("form")
-_tag = operator.attrgetter("tag")
+# Kiwis of the process that this one was forked from. Freeing one hangs, or ends this process.
+_INHERITED: list[Any] = []
+
+_id = operator.attrgetter("id")
 _start = operator.attrgetter("start")
-_EOJEOL = re.compile(r"\S+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class KiwiAnalyzer(Analyzer):
@@ -37,7 +38,7 @@ class KiwiAnalyzer(Analyzer):
           user_words: Nouns that are not taken apart.
 
         Raises:
-          InputError: Kiwi is not installed.
+          InputError: Kiwi is not installed, or a word cannot be a morpheme.
         """
         if importlib.util.find_spec("kiwipiepy") is None:
             raise InputError(
@@ -45,9 +46,14 @@ class KiwiAnalyzer(Analyzer):
                 "Install it with: pip install -e '.[deeq]', or give --deeq_server."
             )
         self._user_words = tuple(user_words)
-        self._kiwi: Any = None
+        for word in self._user_words:
+            if word.split() != [word]:
+                raise InputError(
+                    f"The user word {word!r} is empty or has a blank in it, and a morpheme does "
+                    "not. Give words without blanks."
+                )
         self._process = 0
-        self._entries = _Entries()
+        self._forget()
 
     def identity(self) -> dict[str, Any]:
         """Returns the versions of Kiwi, its model and the conventions, and the user words."""
@@ -65,18 +71,31 @@ class KiwiAnalyzer(Analyzer):
         for text in texts:
             if self._process != os.getpid():
                 self._load()
-            if len(text) <= _MAX_CHARACTERS:
-                yield self._analyze(text)
-            else:
-                yield self._analyze_long(text)
+            yield placement.in_stretches(text, self._analyze)
 
     def close(self) -> None:
         """Frees the memory; another text would load Kiwi again."""
-        self._kiwi, self._process = None, 0
+        self._forget()
+
+    def __reduce__(self) -> tuple:
+        """A copy in another process loads its own Kiwi."""
+        return type(self), (self._user_words,)
+
+    def _forget(self) -> None:
+        if self._process not in (0, os.getpid()):
+            _INHERITED.append(self._kiwi)
+        self._kiwi: Any = None
+        self._process = 0
+        # What becomes of Kiwi's morphemes, by their numbers. Those that may need more than the
+        # form and tag remembered are in `_rules`, with None where the form has to be looked at.
+        self._forms: dict[int, str] = {}
+        self._tags: dict[int, str] = {}
+        self._rules: dict[int, conventions.Rule | None] = {}
 
     def _load(self) -> None:
         import kiwipiepy
 
+        self._forget()
         # A single thread; integrated allomorphs would make 었 of 았.
         self._kiwi = kiwipiepy.Kiwi(
             integrate_allomorph=False, load_multi_dict=False, num_workers=-1
@@ -86,143 +105,54 @@ class KiwiAnalyzer(Analyzer):
         self._process = os.getpid()
 
     def _analyze(self, text: str) -> Analysis:
-        # No other options: they join 었 to stems, and find addresses by patterns of their own.
-        found = self._kiwi.tokenize(text, match_options=0, compatible_jamo=True)
-        kiwi_forms, kiwi_tags = list(map(_form, found)), list(map(_tag, found))
-        entries = list(map(self._entries.__getitem__, zip(kiwi_forms, kiwi_tags)))
+        found = self._tokenize(text)
+        numbers = list(map(_id, found))
+        try:
+            forms = list(map(self._forms.__getitem__, numbers))
+        except KeyError:
+            self._learn(found)
+            forms = list(map(self._forms.__getitem__, numbers))
+        tags = list(map(self._tags.__getitem__, numbers))
         starts = list(map(_start, found))
-        forms, tags = [entry[0] for entry in entries], [entry[1] for entry in entries]
-        flagged = [(index, entry[2]) for index, entry in enumerate(entries) if entry[2]]
-        if flagged:
-            morphemes = conventions.Morphemes(kiwi_forms, kiwi_tags, lambda i: found[i].len)
-            _apply([rule(morphemes, index) for index, rule in flagged], forms, tags, starts)
-        return _place(text, forms, tags, starts)
+        edits = []
+        special = map(self._rules.__contains__, numbers)
+        for index in itertools.compress(range(len(numbers)), special):
+            rule = self._rules[numbers[index]]
+            if rule is None:
+                morpheme = found[index]
+                entry = conventions.entry_of(morpheme.form, morpheme.tag)
+                forms[index], tags[index], rule = entry
+                if rule is None:
+                    continue
+            edit = rule(found, index)
+            if edit is not None:
+                edits.append(edit)
+        if edits:
+            placement.apply(edits, forms, tags, starts)
+        return placement.place(text, forms, tags, starts)
 
-    def _analyze_long(self, text: str) -> Analysis:
-        """Analyses a text in stretches, cut at whitespace where there is any."""
-        whole = Analysis([], [], [], [], b"")
-        word_starts = bytearray()
-        for start, stretch in _stretches(text):
-            part = self._analyze(stretch)
-            part_word_starts = bytearray(part.word_starts)
-            if start and not text[start - 1].isspace():
-                # An eojeol that goes on.
-                part_word_starts[:1] = b"\0"
-            whole.forms += part.forms
-            whole.tags += part.tags
-            whole.starts += [place + start for place in part.starts]
-            whole.ends += [place + start for place in part.ends]
-            word_starts += part_word_starts
-        whole.word_starts = bytes(word_starts)
-        return whole
+    def _tokenize(self, text: str) -> list[Any]:
+        # No other options: they join 었 to stems, and find addresses by patterns of their own.
+        try:
+            return self._kiwi.tokenize(text, match_options=0, compatible_jamo=True)
+        except UnicodeError:
+            # Half of a surrogate pair, which is no character.
+            text = _SURROGATE.sub("\ufffd", text)
+            return self._kiwi.tokenize(text, match_options=0, compatible_jamo=True)
 
-
-class _Entries(dict[tuple[str, str], conventions.Entry]):
-    """What becomes of Kiwi's morphemes, by form and tag, found out when they are first met."""
-
-    def __missing__(self, key: tuple[str, str]) -> conventions.Entry:
-        entry = conventions.entry_of(*key)
-        if len(self) < _MAX_REMEMBERED:
-            self[key] = entry
-        return entry
-
-
-def _apply(
-    edits: Sequence[conventions.Edit | None],
-    forms: list[str],
-    tags: list[str],
-    starts: list[int],
-) -> None:
-    """Carries out `edits`, which are in the order of their places and do not overlap."""
-    for edit in reversed(edits):
-        if edit is None:
-            continue
-        first, last, pieces = edit
-        if first == last and len(pieces) == 1:
-            forms[first], tags[first], _ = pieces[0]
-            continue
-        start = starts[first]
-        forms[first : last + 1] = [piece.form for piece in pieces]
-        tags[first : last + 1] = [piece.tag for piece in pieces]
-        starts[first : last + 1] = [start + piece.shift for piece in pieces]
-
-
-def _place(text: str, forms: list[str], tags: list[str], starts: list[int]) -> Analysis:
-    """Gives the morphemes their ends, and finds those that begin an eojeol.
-
-    Each reaches to the next that starts further on, or to the end of its eojeol.
-    """
-    spans = [match.span() for match in _EOJEOL.finditer(text)]
-    word_starts = bytearray(map({start for start, _ in spans}.__contains__, starts))
-    following = starts[1:]
-    for index, same in enumerate(map(operator.eq, starts, following), start=1):
-        if same:
-            word_starts[index] = 0
-    firsts = [index for index, begins in enumerate(word_starts) if begins]
-    if len(firsts) != len(spans) or any(map(operator.gt, starts, following)):
-        starts, word_starts = _fit(text, spans, forms, tags, starts)
-        firsts = [index for index, begins in enumerate(word_starts) if begins]
-    ends = starts[1:]
-    ends.append(0)
-    # The last morpheme before the next eojeol, or of all (-1), reaches to the end of its eojeol.
-    for first, (_, end) in zip([*firsts[1:], 0], spans):
-        ends[first - 1] = end
-    if any(map(operator.le, ends, starts)):
-        for index in range(len(ends) - 2, -1, -1):
-            if ends[index] <= starts[index]:
-                ends[index] = ends[index + 1]
-    return Analysis(forms, tags, starts, ends, bytes(word_starts))
-
-
-def _fit(
-    text: str,
-    spans: list[tuple[int, int]],
-    forms: list[str],
-    tags: list[str],
-    starts: list[int],
-) -> tuple[list[int], bytearray]:
-    """Fits morphemes whose places do not agree with the whitespace of the text to its eojeols.
-
-    Every eojeol gets the morphemes that start in it, moved into ascending order; one without any
-    becomes a morpheme by itself.
-
-    Returns:
-      The starts, and what begins an eojeol; `forms` and `tags` are changed in place.
-    """
-    new_forms, new_tags, new_starts, word_starts = [], [], [], bytearray()
-    index = 0
-    for (start, end), following in zip(spans, [*spans[1:], (len(text) + 1, 0)]):
-        place = start
-        begins = True
-        while index < len(forms) and starts[index] < following[0]:
-            # The first covers the eojeol from its start on.
-            place = start if begins else min(max(place, starts[index]), end - 1)
-            new_forms.append(forms[index])
-            new_tags.append(tags[index])
-            new_starts.append(place)
-            word_starts.append(begins)
-            begins = False
-            index += 1
-        if begins:
-            new_forms.append(text[start:end])
-            new_tags.append("NA")
-            new_starts.append(start)
-            word_starts.append(1)
-    forms[:], tags[:] = new_forms, new_tags
-    return new_starts, word_starts
-
-
-def _stretches(text: str) -> Iterator[tuple[int, str]]:
-    start = 0
-    while start < len(text):
-        end = start + _MAX_CHARACTERS
-        if end < len(text):
-            blanks = [match.end() for match in re.finditer(r"\s", text[start:end])]
-            end = start + blanks[-1] if blanks else end
-        stretch = text[start:end]
-        if not stretch.isspace():
-            yield start, stretch
-        start = end
+    def _learn(self, found: Iterable[Any]) -> None:
+        """Remembers what becomes of the morphemes found."""
+        for morpheme in found:
+            number = morpheme.id
+            form, tag, rule = conventions.entry_of(morpheme.form, morpheme.tag)
+            self._forms[number], self._tags[number] = form, tag
+            # What is not in the dictionary, such as most names, numbers and foreign words, has a
+            # number that stands for its tag, and no form there.
+            in_dictionary = bool(self._kiwi.morpheme(number).form)
+            if not in_dictionary or (tag[0] == "E" and form[:1] in _VARYING_ENDINGS):
+                self._rules[number] = None
+            elif rule is not None:
+                self._rules[number] = rule
 
 
 def _version(distribution: str) -> str:
