@@ -37,6 +37,8 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],
         "deeq": DEEQ_REQUIREMENTS,
+        # There is none for Python 3.13.
+        "mecab": ["python-mecab-ko>=1.3"],
         "vocab": VOCAB_REQUIREMENTS,
         "viz": ["tensorboard>=2.19"],
         "test": TEST_REQUIREMENTS,

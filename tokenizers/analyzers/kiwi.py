@@ -105,6 +105,13 @@ class KiwiAnalyzer(Analyzer):
         self._process = os.getpid()
 
     def _analyze(self, text: str) -> Analysis:
+        try:
+            return self._convert(text)
+        except UnicodeError:
+            # Half of a surrogate pair, which is no character.
+            return self._convert(_SURROGATE.sub("\ufffd", text))
+
+    def _convert(self, text: str) -> Analysis:
         found = self._tokenize(text)
         numbers = list(map(_id, found))
         try:
@@ -133,12 +140,7 @@ class KiwiAnalyzer(Analyzer):
 
     def _tokenize(self, text: str) -> list[Any]:
         # No other options: they join 었 to stems, and find addresses by patterns of their own.
-        try:
-            return self._kiwi.tokenize(text, match_options=0, compatible_jamo=True)
-        except UnicodeError:
-            # Half of a surrogate pair, which is no character.
-            text = _SURROGATE.sub("\ufffd", text)
-            return self._kiwi.tokenize(text, match_options=0, compatible_jamo=True)
+        return self._kiwi.tokenize(text, match_options=0, compatible_jamo=True)
 
     def _learn(self, found: Iterable[Any]) -> None:
         """Remembers what becomes of the morphemes found."""

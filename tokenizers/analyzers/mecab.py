@@ -50,7 +50,7 @@ class MecabAnalyzer(Analyzer):
         if importlib.util.find_spec("mecab") is None:
             raise InputError(
                 "--analyzer=mecab needs a package that is not installed. Install it with: "
-                "pip install python-mecab-ko, or choose another analyser."
+                "pip install -e '.[mecab]', or choose another analyser."
             )
         self._mecab: Any = None
 

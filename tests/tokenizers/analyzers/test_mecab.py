@@ -5,7 +5,7 @@ import importlib.util
 
 import pytest
 
-pytest.importorskip("mecab", reason="MeCab is not installed: pip install python-mecab-ko")
+pytest.importorskip("mecab", reason="needs pip install -e '.[mecab]'")
 
 from deeq_bert.tokenizers.analyzers import conventions
 from deeq_bert.tokenizers.analyzers.mecab import MecabAnalyzer
@@ -40,7 +40,7 @@ def test_contractions_are_taken_apart(mecab, text, forms):
 
 
 def test_tags(mecab):
-    tags = analyze(mecab, "(이 물 세 병, ABC)").tags
+    tags = analyze(mecab, "(이 물 세 개, ABC)").tags
     assert tags == ["SS", "MMD", "NNG", "MMN", "NNB", "SP", "SL", "SS"]
 
 
@@ -82,5 +82,5 @@ def test_the_identity_tells_versions(mecab):
 
 def test_a_missing_mecab_is_told_with_what_mends_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="pip install python-mecab-ko"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[mecab\]'"):
         MecabAnalyzer()
