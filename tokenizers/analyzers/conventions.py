@@ -92,6 +92,8 @@ def _rule_for(form: str, tag: str) -> Rule | None:
         return _split_adverb
     if tag == "SN" and _NUMBER_PART.fullmatch(form) is None:
         return _split_number
+    if tag == "SB" and len(form) > 1:
+        return _split_label
     if kind == "S" and len(form) > 1 and _is_punctuation(form):
         return _split_run
     return None
@@ -295,6 +297,19 @@ def _split_number(morphemes: Sequence[KiwiMorpheme], index: int) -> Edit:
         Piece(match[0], _NUMBER_SIGNS.get(match[0], "SN"), match.start())
         for match in _NUMBER_PARTS.finditer(morphemes[index].form)
     ]
+    return Edit(index, index, pieces)
+
+
+# The number of an item of a list is a number and punctuation: 1. 가) (3).
+_LABEL_PARTS = re.compile(r"\w+|\S")
+_LABEL_SIGNS = {".": "SF", ",": "SP", "-": "SO", **dict.fromkeys("()[]<>", "SS")}
+
+
+def _split_label(morphemes: Sequence[KiwiMorpheme], index: int) -> Edit:
+    pieces = []
+    for match in _LABEL_PARTS.finditer(morphemes[index].form):
+        tag = "SN" if match[0].isdigit() else _LABEL_SIGNS.get(match[0], "SW")
+        pieces.append(Piece(match[0], tag, match.start()))
     return Edit(index, index, pieces)
 
 

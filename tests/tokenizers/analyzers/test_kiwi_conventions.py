@@ -225,3 +225,16 @@ def test_empty_morphemes_are_dropped():
     morphemes = [Morpheme("가", "VV", 0, 1), Morpheme(" ", "EC", 1, 0)]
     entry = conventions.entry_of(*morphemes[1][:2])
     assert entry.rule(morphemes, 1).pieces == []
+
+
+@pytest.mark.parametrize(
+    ("label", "deeq"),
+    [
+        ("13.", "13/SN ./SF"),
+        ("가)", "가/SW )/SS"),
+        ("(3)", "(/SS 3/SN )/SS"),
+        ("①", "①/SW"),
+    ],
+)
+def test_labels_of_lists_are_taken_apart(label, deeq):
+    assert tagged(label, f"{label}/SB@0+{len(label)}") == deeq
