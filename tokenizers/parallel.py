@@ -9,9 +9,9 @@ from deeq_bert.tokenizers.base import TokenizedLine, Tokenizer
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.processes import map_in_processes
 
-# About 100 KB of Korean: enough to make the way to another process cheap, and little enough to
+# About 30 KB of Korean: enough to make the way to another process cheap, and little enough to
 # keep all workers busy until near the end.
-_CHUNK_CHARACTERS = 40_000
+_CHUNK_CHARACTERS = 12_000
 _CHUNK_LINES = 4_000
 
 # The ids of a chunk of lines, how many each line has, the units, and how many each line has.

@@ -237,4 +237,4 @@ def test_empty_morphemes_are_dropped():
     ],
 )
 def test_labels_of_lists_are_taken_apart(label, deeq):
-    assert tagged(label, f"{label}/SB@0+{len(label)}") == deeq
+    assert tagged(f"{label}/SB@0+{len(label)}") == deeq
