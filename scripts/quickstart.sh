@@ -30,7 +30,7 @@ main() {
   # The sizes are what so small a text has to give, and so is what counts as a rare character.
   build_vocabulary wordpiece 1500 2
   build_vocabulary deeq 1300 1
-  run_in_environment python tokenizers/show_tokens.py --text="오늘은 정말 추운 날이네요." \
+  run_in_environment python tokenizers/show_tokens.py --text="그는 책을 읽었다고 했다." \
     --vocab_file="$out/wordpiece/vocab.txt,$out/deeq/vocab.txt"
   for tokenizer in wordpiece deeq; do
     make_records "$tokenizer" sample train

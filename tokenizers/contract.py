@@ -175,6 +175,9 @@ def check_contract(settings: TokenizerSettings, tokenizer: Tokenizer) -> dict[st
         advice = f"Give {' '.join(mends)}"
     else:
         advice = "Use the analyser the vocabulary was made with, or make the vocabulary again"
+    if "tokenizer" in differing:
+        # All else follows from it.
+        differing = {"tokenizer": differing["tokenizer"]}
     described = describe_differences(differing, "the vocabulary", "this run")
     raise InputError(
         f"{settings.vocab_file} is to be used as {contract_path(settings.vocab_file)} says, but "
