@@ -42,7 +42,7 @@ def imported_names(tree: ast.Module) -> set[str]:
 
 
 def dependency_modules() -> set[str]:
-    """The top-level modules of everything that is installed with this project."""
+    """The top-level modules of everything that is installed with this project, less its own."""
     waiting, seen, modules = ["deeq-bert"], set(), set()
     while waiting:
         name = re.match(r"[\w.-]+", waiting.pop())[0].lower().replace("_", "-")
@@ -54,7 +54,8 @@ def dependency_modules() -> set[str]:
         except importlib.metadata.PackageNotFoundError:
             continue
         waiting.extend(distribution.requires or [])
-        modules.update(file.parts[0].removesuffix(".py") for file in distribution.files or [])
+        if name != "deeq-bert":
+            modules.update(file.parts[0].removesuffix(".py") for file in distribution.files or [])
     return modules
 
 

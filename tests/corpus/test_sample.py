@@ -72,13 +72,10 @@ def test_readme_gives_the_figures(sample, tokenizer):
         assert row in readme
 
 
-def test_the_loss_of_knowing_frequencies_only_is_the_one_that_is_told(
-    sample, tokenizer, repository
-):
+def test_the_loss_of_knowing_frequencies_only_is_the_one_that_is_told(sample, tokenizer):
     counts = collections.Counter(ids_of(sample / "sample.txt", tokenizer))
     heldout = ids_of(sample / "heldout.txt", tokenizer)
     # Add-one smoothing gives unseen pieces their share.
     total = sum(counts.values()) + len(tokenizer.vocab)
     loss = -sum(math.log((counts[i] + 1) / total) for i in heldout) / len(heldout)
-    for path in (sample / "README.md", repository / "scripts" / "quickstart.sh"):
-        assert re.search(rf"\b{loss:.2f}\b", path.read_text("utf-8")), path
+    assert re.search(rf"\b{loss:.2f}\b", (sample / "README.md").read_text("utf-8"))
