@@ -41,7 +41,7 @@ def make_analyzer(settings: AnalyzerSettings) -> Analyzer:
 
         analyzer = KiwiAnalyzer(settings.user_words)
     elif name == "mecab":
-        from deeq_bert.tokenizers.analyzers.mecab import MecabAnalyzer
+        from deeq_bert.tokenizers.analyzers.mecab_ko import MecabAnalyzer
 
         analyzer = MecabAnalyzer()
     else:

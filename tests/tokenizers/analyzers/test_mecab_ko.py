@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("mecab", reason="needs pip install -e '.[mecab]'")
 
 from deeq_bert.tokenizers.analyzers import conventions
-from deeq_bert.tokenizers.analyzers.mecab import MecabAnalyzer
+from deeq_bert.tokenizers.analyzers.mecab_ko import MecabAnalyzer
 from deeq_bert.tokenizers.errors import InputError
 
 
