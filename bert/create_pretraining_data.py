@@ -24,6 +24,7 @@ from deeq_bert.bert.tokenization import Tokenizer, TokenizerSettings, make_token
 from deeq_bert.tokenizers import command_line, files, parallel, tokenizer_flags
 from deeq_bert.tokenizers.base import MASK_UNITS
 from deeq_bert.tokenizers.errors import InputError
+from deeq_bert.tokenizers.text_files import find_text_files
 from deeq_bert.tokenizers.vocabulary import UNK
 
 FLAGS = flags.FLAGS
@@ -128,7 +129,10 @@ def main() -> None:
     num_workers = tokenizer_flags.num_workers(settings.name)
     tokenizer, contract = tokenizer_flags.load_tokenizer(settings)
     mask_unit = _mask_unit(settings, tokenizer)
-    input_files = _find_input_files()
+    input_files = find_text_files("input_file", FLAGS.input_file)
+    logging.info("*** Reading from input files ***")
+    for path in input_files:
+        logging.info("  %s", path)
     output_files = _prepare_output_files(input_files)
     _warn_of_unfit_predictions()
 
@@ -170,23 +174,6 @@ def _mask_unit(settings: TokenizerSettings, tokenizer: Tokenizer) -> str:
             f"only {' and '.join(tokenizer.mask_units)}. Choose one of those, or another tokenizer."
         )
     return mask_unit
-
-
-def _find_input_files() -> list[str]:
-    input_files, unmatched = files.expand_patterns(FLAGS.input_file)
-    if not input_files:
-        raise InputError(
-            f"--input_file={FLAGS.input_file}: no file matches. Give the path of a text file, or a "
-            "pattern in quotes."
-        )
-    for pattern in unmatched:
-        logging.warning("--input_file: nothing matches %s; going on with the other files.", pattern)
-    if len(set(input_files)) < len(input_files):
-        logging.warning("--input_file names some files more than once; they are read as often.")
-    logging.info("*** Reading from input files ***")
-    for path in input_files:
-        logging.info("  %s", path)
-    return input_files
 
 
 def _prepare_output_files(input_files: Iterable[str]) -> list[str]:

@@ -37,6 +37,7 @@ from deeq_bert.tokenizers.analyzers.base import AnalyzerSettings
 from deeq_bert.tokenizers.base import TokenizerSettings
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.processes import default_num_workers
+from deeq_bert.tokenizers.text_files import find_text_files
 from deeq_bert.tokenizers.wordpiece import BasicTokenizer
 
 FLAGS = flags.FLAGS
@@ -125,7 +126,7 @@ def main() -> None:
     """Makes the vocabulary that the flags ask for."""
     started = time.monotonic()
     _check_flags()
-    input_files = _find_input_files()
+    input_files = find_text_files("input_file", FLAGS.input_file)
     temp_dir = _prepare_folders(input_files)
     recipe, settings = _read_recipe()
     num_workers = _num_workers(input_files)
@@ -176,20 +177,6 @@ def _check_flags() -> None:
     for name in _ANALYZER_FLAGS:
         if command_line.explicitly_given(name):
             logging.warning("--%s has no effect with --tokenizer=%s.", name, FLAGS.tokenizer)
-
-
-def _find_input_files() -> list[str]:
-    input_files, unmatched = files.expand_patterns(FLAGS.input_file)
-    if not input_files:
-        raise InputError(
-            f"--input_file={FLAGS.input_file}: no file matches. Give the path of a text file, or a "
-            "pattern in quotes."
-        )
-    for pattern in unmatched:
-        logging.warning("--input_file: nothing matches %s; going on with the other files.", pattern)
-    if len(set(input_files)) < len(input_files):
-        logging.warning("--input_file names some files more than once; they are counted as often.")
-    return input_files
 
 
 def _prepare_folders(input_files: list[str]) -> str:
