@@ -11,8 +11,9 @@ A vocabulary with a tokenizer_config.json beside it needs no --tokenizer: that f
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from deeq_bert.tokenizers import command_line, contract, registry, tokenizer_flags
 from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START, Encoding, Tokenizer
@@ -91,9 +92,19 @@ def _make_tokenizers() -> Iterator[tuple[str, Tokenizer]]:
             name,
             vocab_file,
             do_lower_case=agreed.get("do_lower_case", True) if lower is None else lower,
-            deeq_compat=FLAGS.deeq_compat if name == "deeq" else False,
+            deeq_compat=name == "deeq" and (FLAGS.deeq_compat or agreed.get("deeq_compat", False)),
         )
-        yield f"{name} ({vocab_file})", registry.make_tokenizer(settings)
+        tokenizer = registry.make_tokenizer(settings)
+        if agreed.get("tokenizer") == name:
+            _warn_of_differences(vocab_file, agreed, contract.make_contract(name, tokenizer))
+        yield f"{name} ({vocab_file})", tokenizer
+
+
+def _warn_of_differences(vocab_file: str, agreed: dict[str, Any], shown: dict[str, Any]) -> None:
+    differing = contract.differences(agreed, shown)
+    if differing:
+        described = contract.describe_differences(differing, contract.FILE_NAME, "what is shown")
+        logging.warning("%s is not used as it was made for: %s.", vocab_file, described)
 
 
 def _standard_input() -> Iterator[str]:

@@ -91,6 +91,17 @@ def test_the_contract_names_the_tokenizer(run_script, tmp_path, vocab_file):
     assert "  오 ##늘 ##은\n" in done.stdout
 
 
+def test_another_case_than_that_of_the_vocabulary_is_said(run_script, tmp_path, vocab_file):
+    shutil.copy(vocab_file, tmp_path / "vocab.txt")
+    path = str(tmp_path / "vocab.txt")
+    contract.write_contract(
+        path, contract.make_contract("wordpiece", FullTokenizer(path, do_lower_case=False))
+    )
+    done = run_script(SCRIPT, f"--vocab_file={path}", "--text=오늘은", "--do_lower_case=True")
+    assert done.returncode == 0
+    assert "do_lower_case is false for tokenizer_config.json and true for" in done.stderr
+
+
 def test_text_that_is_not_utf_8(vocab_file, repository):
     done = subprocess.run(
         [sys.executable, repository / SCRIPT, f"--vocab_file={vocab_file}"],
