@@ -42,6 +42,8 @@ def test_the_journey_runs_as_written(readme, repository, tmp_path):
     assert completed.returncode == 0, completed.stderr
     results = (tmp_path / "out" / "bert" / "model" / "eval_results.txt").read_text()
     assert completed.stdout.endswith(results)
+    (table,) = re.findall(r"^```\n(deeq \(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert table in completed.stdout
     for summary in re.findall(r"^(?:Read|Wrote) .*", readme, re.MULTILINE):
         assert summary in completed.stderr
 

@@ -63,6 +63,18 @@ def test_records_then_pretraining(run_stage, corpus, repository, tmp_path):
     assert "global_step = 2" in (tmp_path / "out" / "eval_results.txt").read_text()
 
 
+@pytest.mark.parametrize("tokenizer", ["wordpiece", "deeq"])
+def test_a_vocabulary_then_records(run_stage, corpus, tmp_path, tokenizer):
+    if tokenizer == "deeq":
+        pytest.importorskip("kiwipiepy", reason="needs pip install -e '.[deeq]'")
+    variables = {**corpus, "TOKENIZER": tokenizer, "VOCAB_FILE": str(tmp_path / "vocab.txt")}
+    built = run_stage("build_vocab.sh", "--vocab_size=1500", "--min_char_frequency=2", **variables)
+    assert built.returncode == 0, built.stderr
+    made = run_stage("create_pretraining_data.sh", "--dupe_factor=1", **variables)
+    assert made.returncode == 0, made.stderr
+    assert (pathlib.Path(corpus["RECORDS"]) / "train-00002.tf").exists()
+
+
 def test_records_that_exist_are_kept(run_stage, corpus):
     records = pathlib.Path(corpus["RECORDS"])
     records.mkdir()

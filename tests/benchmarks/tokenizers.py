@@ -37,6 +37,7 @@ from deeq_bert.tokenizers.registry import make_tokenizer  # noqa: E402
 # Bare Kiwi does a tenth of a megabyte a second on some machines. With much less, the seconds that
 # a process takes to load Kiwi count.
 DEEQ_MEGABYTES = 6.0
+BLOCK_LINES = 100
 
 
 def main() -> None:
@@ -56,26 +57,30 @@ def main() -> None:
 
 def compare_morphemes(lines: list[str], size: float, options: argparse.Namespace) -> None:
     """Prints the speed of deeq as a multiple of that of bare Kiwi, and its memory."""
-    texts = [stripped for line in lines if (stripped := line.strip())]
     settings = TokenizerSettings("deeq", options.deeq_vocab_file or options.vocab_file)
     ours = make_tokenizer(settings)
     ours.text_to_ids("오늘")
     kiwi = Kiwi(integrate_allomorph=False, load_multi_dict=False, num_workers=-1)
 
-    def bare() -> None:
-        for text in texts:
-            kiwi.tokenize(text, match_options=0, compatible_jamo=True)
+    def bare(block: list[str]) -> None:
+        for line in block:
+            if text := line.strip():
+                kiwi.tokenize(text, match_options=0, compatible_jamo=True)
 
-    def deeq() -> None:
-        for _ in ours.tokenize_lines(lines):
+    def deeq(block: list[str]) -> None:
+        for _ in ours.tokenize_lines(block):
             pass
 
-    # In turn, a part of the lines each, so that a busy moment hits both.
-    cpu_seconds = {bare: [], deeq: []}
-    for _ in range(options.repeats):
-        for contestant, seconds in cpu_seconds.items():
-            seconds.append(timed(contestant, time.process_time))
-    kiwi_speed, deeq_speed = (size / min(seconds) for seconds in cpu_seconds.values())
+    # In turn, a few lines each, so that what else the machine does slows both alike.
+    contestants = (bare, deeq)
+    cpu_seconds = dict.fromkeys(contestants, 0.0)
+    for start in range(0, len(lines), BLOCK_LINES):
+        block = lines[start : start + BLOCK_LINES]
+        for contestant in contestants:
+            run = functools.partial(contestant, block)
+            cpu_seconds[contestant] += timed(run, time.process_time)
+        contestants = contestants[::-1]
+    kiwi_speed, deeq_speed = (size / cpu_seconds[contestant] for contestant in (bare, deeq))
     print(f"{'bare Kiwi.tokenize':<40} {kiwi_speed:6.2f} MB/s per core")
     print(f"{'deeq':<40} {deeq_speed:6.2f} MB/s per core, {deeq_speed / kiwi_speed:.2f} times")
     print()

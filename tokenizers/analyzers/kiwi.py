@@ -13,6 +13,8 @@ from deeq_bert.tokenizers.analyzers import conventions, placement
 from deeq_bert.tokenizers.analyzers.base import Analysis, Analyzer
 from deeq_bert.tokenizers.errors import InputError
 
+_BATCH_CHARACTERS = 16_384
+
 # Kiwi has one number for the forms of an ending that varies with the vowel before.
 _VARYING_ENDINGS = frozenset("아어여았었였앗엇엿")
 
@@ -21,6 +23,7 @@ _INHERITED: list[Any] = []
 
 _id = operator.attrgetter("id")
 _start = operator.attrgetter("start")
+_form, _tag, _rule = map(operator.itemgetter, range(3))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -68,10 +71,14 @@ class KiwiAnalyzer(Analyzer):
 
     def analyze(self, texts: Iterable[str]) -> Iterator[Analysis]:
         """Yields the analysis of each text, in order (see `Analyzer.analyze`)."""
-        for text in texts:
+        for batch in _batches(texts):
             if self._process != os.getpid():
                 self._load()
-            yield placement.in_stretches(text, self._analyze)
+            if len(batch) == 1:
+                # It may be a long one.
+                yield placement.in_stretches(batch[0], self._analyze)
+            else:
+                yield from self._analyze_batch(batch)
 
     def close(self) -> None:
         """Frees the memory; another text would load Kiwi again."""
@@ -86,11 +93,8 @@ class KiwiAnalyzer(Analyzer):
             _INHERITED.append(self._kiwi)
         self._kiwi: Any = None
         self._process = 0
-        # What becomes of Kiwi's morphemes, by their numbers. Those that may need more than the
-        # form and tag remembered are in `_rules`, with None where the form has to be looked at.
-        self._forms: dict[int, str] = {}
-        self._tags: dict[int, str] = {}
-        self._rules: dict[int, conventions.Rule | None] = {}
+        # What becomes of Kiwi's morphemes, by their numbers, for those that are always the same.
+        self._entries: dict[int, conventions.Entry] = {}
 
     def _load(self) -> None:
         import kiwipiepy
@@ -104,28 +108,36 @@ class KiwiAnalyzer(Analyzer):
             self._kiwi.add_user_word(word, "NNP")
         self._process = os.getpid()
 
+    def _analyze_batch(self, texts: Sequence[str]) -> list[Analysis]:
+        try:
+            # First the one for all texts, then the other: the data of Kiwi and ours drive each
+            # other out of the caches of the CPU.
+            found = list(map(self._tokenize, texts))
+            return list(map(self._convert, texts, found))
+        except UnicodeError:
+            return list(map(self._analyze, texts))
+
     def _analyze(self, text: str) -> Analysis:
         try:
-            return self._convert(text)
+            return self._convert(text, self._tokenize(text))
         except UnicodeError:
             # Half of a surrogate pair, which is no character.
-            return self._convert(_SURROGATE.sub("\ufffd", text))
+            text = _SURROGATE.sub("\ufffd", text)
+            return self._convert(text, self._tokenize(text))
 
-    def _convert(self, text: str) -> Analysis:
-        found = self._tokenize(text)
+    def _convert(self, text: str, found: Sequence[Any]) -> Analysis:
         numbers = list(map(_id, found))
         try:
-            forms = list(map(self._forms.__getitem__, numbers))
+            entries = list(map(self._entries.__getitem__, numbers))
         except KeyError:
             self._learn(found)
-            forms = list(map(self._forms.__getitem__, numbers))
-        tags = list(map(self._tags.__getitem__, numbers))
+            entries = list(map(self._entries.__getitem__, numbers))
+        forms, tags = list(map(_form, entries)), list(map(_tag, entries))
         starts = list(map(_start, found))
         edits = []
-        special = map(self._rules.__contains__, numbers)
-        for index in itertools.compress(range(len(numbers)), special):
-            rule = self._rules[numbers[index]]
-            if rule is None:
+        for index in itertools.compress(itertools.count(), map(_rule, entries)):
+            rule = entries[index].rule
+            if rule is _look_at_form:
                 morpheme = found[index]
                 entry = conventions.entry_of(morpheme.form, morpheme.tag)
                 forms[index], tags[index], rule = entry
@@ -145,16 +157,36 @@ class KiwiAnalyzer(Analyzer):
     def _learn(self, found: Iterable[Any]) -> None:
         """Remembers what becomes of the morphemes found."""
         for morpheme in found:
-            number = morpheme.id
-            form, tag, rule = conventions.entry_of(morpheme.form, morpheme.tag)
-            self._forms[number], self._tags[number] = form, tag
+            entry = conventions.entry_of(morpheme.form, morpheme.tag)
             # What is not in the dictionary, such as most names, numbers and foreign words, has a
             # number that stands for its tag, and no form there.
-            in_dictionary = bool(self._kiwi.morpheme(number).form)
-            if not in_dictionary or (tag[0] == "E" and form[:1] in _VARYING_ENDINGS):
-                self._rules[number] = None
-            elif rule is not None:
-                self._rules[number] = rule
+            in_dictionary = bool(self._kiwi.morpheme(morpheme.id).form)
+            varies = entry.tag[0] == "E" and entry.form[:1] in _VARYING_ENDINGS
+            if varies or not in_dictionary:
+                entry = entry._replace(rule=_look_at_form)
+            self._entries[morpheme.id] = entry
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yields the texts, several at a time; a long one is alone."""
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        is_long = len(text) > placement.MAX_CHARACTERS
+        if batch and (is_long or size + len(text) > _BATCH_CHARACTERS):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+        if is_long:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _look_at_form(morphemes: Any, index: int) -> None:
+    """Stands for the rule of morphemes that differ although they have one number."""
 
 
 def _version(distribution: str) -> str:

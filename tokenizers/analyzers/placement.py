@@ -11,7 +11,7 @@ from deeq_bert.tokenizers.analyzers.conventions import Edit
 
 # The time and memory analysers take grow with the length of a text, some with its square, and a
 # longer line is hardly a sentence.
-_MAX_CHARACTERS = 4096
+MAX_CHARACTERS = 4096
 
 _EOJEOL = re.compile(r"\S+")
 _BLANK = re.compile(r"\s")
@@ -113,7 +113,7 @@ def in_stretches(text: str, analyze: Callable[[str], Analysis]) -> Analysis:
 
     Such a text is analysed in stretches that end at whitespace where there is any.
     """
-    if len(text) <= _MAX_CHARACTERS:
+    if len(text) <= MAX_CHARACTERS:
         return analyze(text)
     # Plain lists of a million offsets would take more memory than the analyser does.
     starts, ends = array.array("I"), array.array("I")
@@ -137,7 +137,7 @@ def in_stretches(text: str, analyze: Callable[[str], Analysis]) -> Analysis:
 def _stretches(text: str) -> Iterator[tuple[int, str]]:
     start = 0
     while start < len(text):
-        end = start + _MAX_CHARACTERS
+        end = start + MAX_CHARACTERS
         if end < len(text):
             blanks = [match.end() for match in _BLANK.finditer(text, start, end)]
             end = blanks[-1] if blanks else end

@@ -1,5 +1,6 @@
 """The embedded analyser: Kiwi's output in the conventions of deeq."""
 
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -173,7 +174,7 @@ def test_a_very_long_line_is_analysed_in_stretches(analyzer, part):
 def test_a_long_line_is_cut_between_words_where_there_are_any(analyzer, monkeypatch):
     text = "오늘은 추운 날이네요. " * 20
     whole = analyze(analyzer, text.strip())
-    monkeypatch.setattr(placement, "_MAX_CHARACTERS", 30)
+    monkeypatch.setattr(placement, "MAX_CHARACTERS", 30)
     in_stretches = analyze(analyzer, text.strip())
     for column in ("forms", "tags", "starts", "ends", "word_starts"):
         assert list(getattr(in_stretches, column)) == list(getattr(whole, column))
@@ -240,7 +241,18 @@ def test_it_is_loaded_again_after_closing():
     assert analyze(analyzer, "오늘은 추운 날") == before
 
 
-def test_texts_are_read_one_by_one(analyzer):
-    texts = iter(["가다", "나다"])
+def test_texts_are_read_as_they_are_needed(analyzer):
+    read = itertools.count()
+    texts = ("가다 나다" for _ in read)
     next(analyzer.analyze(texts))
-    assert next(texts) == "나다"
+    assert next(read) < 10_000
+
+
+def test_long_and_short_texts_stay_in_order(analyzer):
+    long_text = "오늘은 추운 날이네요. " * 500
+    texts = ["가다", long_text.strip(), "나다", "a \ud800 b", "다", "라" * 5000, "마"]
+    together = list(analyzer.analyze(texts))
+    for text, analysis in zip(texts, together, strict=True):
+        alone = analyze(analyzer, text)
+        for column in ("forms", "tags", "starts", "ends", "word_starts"):
+            assert list(getattr(analysis, column)) == list(getattr(alone, column))
