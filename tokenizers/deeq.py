@@ -153,11 +153,13 @@ class MorphemeTokenizer(Tokenizer):
         units = analysis.word_starts.translate(_UNITS)
         if len(ids) == len(ids_of_forms):
             return ids, units
-        padded = bytearray()
-        for unit, ids_of_form in zip(units, ids_of_forms):
-            padded.append(unit)
-            padded += bytes(len(ids_of_form) - 1)
-        return ids, bytes(padded)
+        # Most morphemes are one token; only the others need a look.
+        counts = list(map(len, ids_of_forms))
+        parts, end = [], 0
+        for index in itertools.compress(itertools.count(1), map((1).__ne__, counts)):
+            parts += (units[end:index], bytes(counts[index - 1] - 1))
+            end = index
+        return ids, b"".join((*parts, units[end:]))
 
     def _append_analysis(
         self,
