@@ -119,6 +119,28 @@ def check_model_tokenizer(record_file: str, info: Mapping[str, Any], folder: str
         )
 
 
+def check_vocab_size(
+    record_file: str, info: Mapping[str, Any], vocab_size: int, config_file: str
+) -> None:
+    """Checks that a model has an embedding for every token of the vocabulary.
+
+    Args:
+      record_file: The records.
+      info: What is known of them.
+      vocab_size: How many embeddings the model has.
+      config_file: Where that stands.
+
+    Raises:
+      InputError: The vocabulary is larger.
+    """
+    tokens = info["tokenizer"].get("vocab_size")
+    if isinstance(tokens, int) and tokens > vocab_size:
+        raise InputError(
+            f"{record_file} was made with a vocabulary of {tokens} tokens, but vocab_size is "
+            f"{vocab_size} in {config_file}. Set it to {tokens} there."
+        )
+
+
 def hand_on_tokenizer(info: Mapping[str, Any], folder: str) -> None:
     """Puts the contract into the folder of a model, with the vocabulary if it is still at hand."""
     contract = info["tokenizer"]

@@ -300,12 +300,7 @@ def _known_infos(
             record_info.check_model_tokenizer(path, info, folder)
     except InputError as error:
         tokenizer_flags.refuse_unless_allowed(error)
-    vocab_size = info["tokenizer"].get("vocab_size", 0)
-    if vocab_size > config.vocab_size:
-        raise InputError(
-            f"{path} was made with a vocabulary of {vocab_size:,} tokens, but vocab_size is "
-            f"{config.vocab_size:,} in {FLAGS.bert_config_file}. Set it to {vocab_size} there."
-        )
+    record_info.check_vocab_size(path, info, config.vocab_size, FLAGS.bert_config_file)
     return infos
 
 

@@ -63,6 +63,20 @@ def test_records_of_two_tokenizers_do_not(records):
         record_info.check_one_tokenizer(infos)
 
 
+def test_a_vocabulary_larger_than_the_model_is_refused(records):
+    path = records("a.tf", vocab_size=901)
+    info = record_info.read_info(path)
+    record_info.check_vocab_size(path, info, 901, "config.json")
+    with pytest.raises(InputError, match=r"a\.tf .* 901 tokens, .* 900 in config\.json"):
+        record_info.check_vocab_size(path, info, 900, "config.json")
+
+
+@pytest.mark.parametrize("value", [None, "901", [901]])
+def test_a_vocabulary_of_unknown_size_passes(records, value):
+    path = records("a.tf", vocab_size=value)
+    record_info.check_vocab_size(path, record_info.read_info(path), 900, "config.json")
+
+
 def test_the_tokenizer_is_handed_on_with_the_vocabulary(tmp_path, run_script, own):
     shutil.copy(own / "vocab.txt", tmp_path / "vocab.txt")
     made = run_script(

@@ -18,6 +18,16 @@ def vocab_file(repository) -> str:
 
 
 @pytest.fixture
+def cased(tmp_path, vocab_file) -> str:
+    """The same vocabulary with a contract, which says that text is not lower-cased."""
+    path = str(shutil.copy(vocab_file, tmp_path / "vocab.txt"))
+    contract.write_contract(
+        path, contract.make_contract("wordpiece", FullTokenizer(path, do_lower_case=False))
+    )
+    return path
+
+
+@pytest.fixture
 def show(run_script, vocab_file):
     """Shows a text by the vocabulary of the sample; returns what is printed."""
 
@@ -81,23 +91,13 @@ def test_more_tokenizers_than_vocabularies(run_script, vocab_file):
     assert "--tokenizer names 3 tokenizers and --vocab_file 2" in done.stderr
 
 
-def test_the_contract_names_the_tokenizer(run_script, tmp_path, vocab_file):
-    shutil.copy(vocab_file, tmp_path / "vocab.txt")
-    path = str(tmp_path / "vocab.txt")
-    contract.write_contract(
-        path, contract.make_contract("wordpiece", FullTokenizer(path, do_lower_case=False))
-    )
-    done = run_script(SCRIPT, f"--vocab_file={path}", "--text=오늘은", "--summary")
+def test_the_contract_names_the_tokenizer(run_script, cased):
+    done = run_script(SCRIPT, f"--vocab_file={cased}", "--text=오늘은", "--summary")
     assert "  오 ##늘 ##은\n" in done.stdout
 
 
-def test_another_case_than_that_of_the_vocabulary_is_said(run_script, tmp_path, vocab_file):
-    shutil.copy(vocab_file, tmp_path / "vocab.txt")
-    path = str(tmp_path / "vocab.txt")
-    contract.write_contract(
-        path, contract.make_contract("wordpiece", FullTokenizer(path, do_lower_case=False))
-    )
-    done = run_script(SCRIPT, f"--vocab_file={path}", "--text=오늘은", "--do_lower_case=True")
+def test_another_case_than_that_of_the_vocabulary_is_said(run_script, cased):
+    done = run_script(SCRIPT, f"--vocab_file={cased}", "--text=오늘은", "--do_lower_case=True")
     assert done.returncode == 0
     assert "do_lower_case is false for tokenizer_config.json and true for" in done.stderr
 
