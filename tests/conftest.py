@@ -32,6 +32,26 @@ def golden() -> pathlib.Path:
     return folder
 
 
+def _unpack(archive: str, folder: pathlib.Path) -> pathlib.Path:
+    source = ROOT.parent / "shared" / "data" / archive
+    if not source.is_file():
+        pytest.skip(f"no {source}: it holds third-party text and is not in git")
+    subprocess.run(["tar", "-xJf", source, "-C", folder], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_corpus(tmp_path_factory) -> pathlib.Path:
+    """Real Korean text in the formats it was published in, a folder a source (not in git)."""
+    return _unpack("corpus.tar.xz", tmp_path_factory.mktemp("real"))
+
+
+@pytest.fixture(scope="session")
+def real_formats(tmp_path_factory) -> pathlib.Path:
+    """Files in the formats of NIKL, Sejong, AI-Hub and MediaWiki (third-party text, not in git)."""
+    return _unpack("fixtures.tar.xz", tmp_path_factory.mktemp("formats")) / "fixtures"
+
+
 @pytest.fixture
 def golden_model() -> pathlib.Path:
     """A tiny random model as a checkpoint, its outputs and its gradients."""

@@ -17,7 +17,7 @@ _MAX_NAME_BYTES = 150
 
 
 def expand_patterns(patterns: str) -> tuple[list[str], list[str]]:
-    """Finds the files of a comma-separated list of paths and glob patterns.
+    """Finds the files of a comma-separated list of paths and glob patterns, ** among them.
 
     Returns:
       The files, sorted within each pattern, patterns in the order given (a file that two patterns
@@ -25,7 +25,9 @@ def expand_patterns(patterns: str) -> tuple[list[str], list[str]]:
     """
     files, unmatched = [], []
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        matches = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
+        matches = (
+            [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True))
+        )
         matches = [path for path in matches if os.path.exists(path) and not os.path.isdir(path)]
         files.extend(matches)
         if not matches:

@@ -1,0 +1,374 @@
+"""A run: the sources of a corpus cleaned in parts, de-duplicated over all, and written.
+
+Three stages, each over processes where it can be: parts are cleaned (part_cleaning), what is
+there twice is found over all of them (deciding), and the text is written without it (writing).
+What is finished is marked in a folder of the run, so that a run that was killed goes on.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from absl import logging
+
+from deeq_bert.corpus import deciding, decontamination, part_cleaning, report, writing
+from deeq_bert.corpus.accounting import Account
+from deeq_bert.corpus.outputs import OutputName, check_outputs
+from deeq_bert.corpus.planning import Part, plan_parts
+from deeq_bert.corpus.progress import Progress, megabytes
+from deeq_bert.corpus.sources import Source
+from deeq_bert.corpus.work_folder import WorkFolder
+from deeq_bert.tokenizers.errors import InputError
+from deeq_bert.tokenizers.files import atomic_outputs, make_folder
+from deeq_bert.tokenizers.processes import map_in_processes
+
+_DECONTAMINATION = "decontamination.npy"
+_COPY_BYTES = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """What a run does, beside its sources.
+
+    Attributes:
+      output_file: The name of the text files (see outputs.OutputName).
+      heldout_file: Where held-out documents go.
+      report_dir: Where the report goes.
+      heldout_fraction: The share of documents that are held out, from 0 to below 1.
+      near_dedup: The similarity from which on documents are near-duplicates, or None.
+      repeated_lines: How often a line must come to be boilerplate, or 0 to keep such lines.
+      repeated_line_documents: And in how many documents.
+      decontaminate: Files of tasks whose sentences are left out.
+      errors: What to do with bytes that cannot be decoded, "strict" or "replace".
+      strict: Whether a broken record ends the run.
+      num_samples: How many samples the report has for each rule.
+      shard_mb: How many megabytes of text a file of a series has at least, about.
+      seed: Decides what is held out, taken and sampled.
+      dedup_memory_mb: How many megabytes de-duplication may take.
+      num_workers: How many processes work.
+      restart: Whether to throw away what an unfinished run with other settings left.
+      overwrite: Whether to replace files of an earlier run.
+    """
+
+    output_file: str
+    heldout_file: str
+    report_dir: str
+    heldout_fraction: float
+    near_dedup: float | None
+    repeated_lines: int
+    repeated_line_documents: int
+    decontaminate: tuple[str, ...]
+    errors: str
+    strict: bool
+    num_samples: int
+    shard_mb: float
+    seed: int
+    dedup_memory_mb: int
+    num_workers: int
+    restart: bool
+    overwrite: bool
+
+
+# What may differ between the command that was killed and the one that goes on.
+_NOT_OF_THE_PLAN = ("dedup_memory_mb", "num_workers", "restart", "overwrite", "report_dir")
+
+
+def clean_corpus(sources: Sequence[Source], settings: RunSettings) -> dict[str, Any]:
+    """Does the run, or the rest of it, and writes the report.
+
+    Returns:
+      The report (see report.make_report).
+
+    Raises:
+      InputError: Something given cannot be used, or nothing is left of the text.
+    """
+    started = time.monotonic()
+    output = OutputName(settings.output_file)
+    inputs = [path for source in sources for path in source.files]
+    heldout = [settings.heldout_file] if settings.heldout_fraction else []
+    check_outputs(output, inputs, heldout)
+    make_folder(settings.report_dir)
+    plan = _describe(sources, settings)
+    finished = _finished_report(settings.report_dir, plan)
+    if finished is not None and not settings.overwrite:
+        logging.info("All of this is done already; --overwrite does it again.")
+        return finished
+    work = WorkFolder(f"{output.stem}.cleaning", plan, settings.restart)
+    try:
+        _refuse_to_overwrite(output, heldout, work, settings)
+        run = _Run(tuple(sources), settings, output, work)
+        made = run.do()
+        made["seconds"] = time.monotonic() - started
+        result = report.make_report(run.accounts(), made)
+        if not result["total"]["lines_out"]:
+            report.write_report(settings.report_dir, result)
+            raise InputError(
+                f"No line of the text is left. {settings.report_dir} has what was removed by "
+                "which rule."
+            )
+        run.remove_stale()
+        report.write_report(settings.report_dir, result)
+        work.remove()
+    finally:
+        work.close()
+    return result
+
+
+class _Run:
+    """The stages of a run."""
+
+    def __init__(
+        self,
+        sources: tuple[Source, ...],
+        settings: RunSettings,
+        output: OutputName,
+        work: WorkFolder,
+    ):
+        self._sources = sources
+        self._settings = settings
+        self._output = output
+        self._work = work
+        self._parts: list[Part] = []
+        self._shards: list[writing.Shard] = []
+
+    def do(self) -> dict[str, Any]:
+        """Goes through the stages, and returns the facts for the report."""
+        settings = self._settings
+        self._parts = plan_parts(self._sources)
+        cleaned = self._clean_parts()
+        decisions = deciding.decide(
+            self._work,
+            [part.source for part in self._parts],
+            self._sources,
+            deciding.DecisionSettings(
+                memory_mb=settings.dedup_memory_mb,
+                near_dedup=settings.near_dedup,
+                repeated_lines=settings.repeated_lines,
+                repeated_line_documents=settings.repeated_line_documents,
+                heldout_fraction=settings.heldout_fraction,
+                seed=settings.seed,
+            ),
+        )
+        self._shards = self._plan_shards(cleaned)
+        self._write_shards(cleaned, decisions["kept_shares"])
+        outputs = [shard.path for shard in self._shards]
+        if settings.heldout_fraction:
+            self._join_heldout()
+        return {
+            "plan": _describe(self._sources, settings),
+            "settings": dataclasses.asdict(settings),
+            "sources": {source.name: source.to_json() for source in self._sources},
+            "num_workers": settings.num_workers,
+            "outputs": [_described_file(path) for path in outputs],
+            "heldout": (
+                _described_file(settings.heldout_file) if settings.heldout_fraction else None
+            ),
+            "decontamination_files": list(settings.decontaminate),
+            "repeated_lines": decisions["repeated_lines"],
+            "near_duplicate_clusters": decisions["near_duplicate_clusters"],
+        }
+
+    def accounts(self) -> dict[str, Account]:
+        """Returns the account of each source, by its name."""
+        num_samples = self._settings.num_samples
+        accounts = {
+            source.name: Account(num_samples, f"{self._settings.seed}") for source in self._sources
+        }
+        for part in self._parts:
+            account = part_cleaning.part_account(self._work.path, part.index, num_samples)
+            accounts[self._sources[part.source].name].add(account)
+        for shard in self._shards:
+            for source, account in writing.shard_accounts(
+                self._work.path, shard.index, num_samples
+            ).items():
+                accounts[self._sources[source].name].add(account)
+        return accounts
+
+    def remove_stale(self) -> None:
+        """Removes files of the series that an earlier run left and this one did not write."""
+        written = {shard.path for shard in self._shards}
+        for path in self._output.existing():
+            if path not in written:
+                logging.warning("%s is of an earlier run and is removed.", path)
+                os.remove(path)
+
+    def _clean_parts(self) -> list[part_cleaning.CleanedPart]:
+        settings = self._settings
+        done = {
+            part.index: cleaned
+            for part in self._parts
+            if (cleaned := part_cleaning.finished_part(self._work.path, part.index))
+        }
+        waiting = [part for part in self._parts if part.index not in done]
+        if done:
+            logging.info(
+                "Going on with an unfinished run: %d of %d parts are done.",
+                len(done),
+                len(self._parts),
+            )
+        part_settings = part_cleaning.PartSettings(
+            folder=self._work.path,
+            seed=settings.seed,
+            num_samples=settings.num_samples,
+            errors=settings.errors,
+            strict=settings.strict,
+            near_duplicates=settings.near_dedup is not None,
+            all_line_hashes=settings.heldout_fraction > 0,
+            decontamination=self._write_decontamination(),
+        )
+        progress = Progress("Cleaning", sum(part.num_bytes for part in waiting))
+        results = map_in_processes(
+            part_cleaning.clean_part,
+            functools.partial(part_cleaning.PartCleaner, self._sources, part_settings),
+            waiting,
+            settings.num_workers,
+        )
+        for part, cleaned in zip(waiting, results):
+            done[part.index] = cleaned
+            progress.add(part.num_bytes)
+        if waiting:
+            progress.finish()
+        return [done[part.index] for part in self._parts]
+
+    def _write_decontamination(self) -> str | None:
+        if not self._settings.decontaminate:
+            return None
+        path = self._work.file(_DECONTAMINATION)
+        if not os.path.exists(path):
+            hashes = decontamination.task_hashes(self._settings.decontaminate)
+            decontamination.write_task_hashes(path, hashes)
+            logging.info("Keeping out %d sentences of the given tasks.", len(hashes))
+        return path
+
+    def _plan_shards(self, cleaned: Sequence[part_cleaning.CleanedPart]) -> list[writing.Shard]:
+        """Joins neighbouring parts to files of a good size; without a series, to one."""
+        shards: list[writing.Shard] = []
+        waiting: list[tuple[int, int]] = []
+        num_bytes = 0
+        for part, result in zip(self._parts, cleaned):
+            waiting.append((part.index, part.source))
+            num_bytes += result.num_bytes
+            is_last = part is self._parts[-1]
+            is_full = self._output.is_series and num_bytes >= self._settings.shard_mb * 1e6
+            if is_last or is_full:
+                path = self._output.path(len(shards) + 1)
+                shards.append(writing.Shard(len(shards), path, tuple(waiting)))
+                waiting, num_bytes = [], 0
+        return shards
+
+    def _write_shards(
+        self, cleaned: Sequence[part_cleaning.CleanedPart], kept_shares: dict[str, float]
+    ) -> None:
+        settings = self._settings
+        waiting = [
+            shard
+            for shard in self._shards
+            if self._work.marker(writing.shard_marker(shard.index)) is None
+        ]
+        write_settings = writing.WriteSettings(
+            folder=self._work.path,
+            seed=settings.seed,
+            num_samples=settings.num_samples,
+            heldout_fraction=settings.heldout_fraction,
+            weights=self._weights(cleaned, kept_shares),
+            near_duplicates=settings.near_dedup is not None,
+        )
+        sizes = {part.index: part.num_bytes for part in cleaned}
+        totals = [sum(sizes[part] for part, _ in shard.parts) for shard in waiting]
+        progress = Progress("Writing", sum(totals))
+        results = map_in_processes(
+            writing.write_shard,
+            functools.partial(writing.ShardWriter, self._sources, write_settings),
+            waiting,
+            settings.num_workers,
+        )
+        for total, _ in zip(totals, results):
+            progress.add(total)
+        if waiting:
+            progress.finish()
+
+    def _weights(
+        self, cleaned: Sequence[part_cleaning.CleanedPart], kept_shares: dict[str, float]
+    ) -> tuple[float, ...]:
+        """Returns how often the documents of each source are written, its cap considered."""
+        weights = []
+        for index, source in enumerate(self._sources):
+            weight = source.weight
+            if source.cap_mb is not None:
+                num_bytes = sum(
+                    result.num_bytes
+                    for part, result in zip(self._parts, cleaned)
+                    if part.source == index
+                )
+                there = num_bytes * kept_shares[str(index)] * (1 - self._settings.heldout_fraction)
+                if there * weight > source.cap_mb * 1e6:
+                    weight = source.cap_mb * 1e6 / there
+                    logging.info(
+                        "%s: %s are there; taking about %.1f%% of the documents.",
+                        source.name,
+                        megabytes(there),
+                        100 * weight,
+                    )
+            weights.append(weight)
+        return tuple(weights)
+
+    def _join_heldout(self) -> None:
+        with atomic_outputs([self._settings.heldout_file]) as (file,):
+            is_first = True
+            for shard in self._shards:
+                path = writing.heldout_path(self._work.path, shard.index)
+                with open(path, "rb") as piece:
+                    if os.path.getsize(path) and not is_first:
+                        file.write(b"\n")
+                    while block := piece.read(_COPY_BYTES):
+                        is_first = False
+                        file.write(block)
+
+
+def _describe(sources: Sequence[Source], settings: RunSettings) -> dict[str, Any]:
+    """Returns what the result of a run depends on."""
+    files = [
+        [[path, os.path.getsize(path), os.stat(path).st_mtime_ns] for path in source.files]
+        for source in sources
+    ]
+    run = {
+        name: value
+        for name, value in dataclasses.asdict(settings).items()
+        if name not in _NOT_OF_THE_PLAN
+    }
+    return {**run, "sources": [source.to_json() for source in sources], "files": files}
+
+
+def _finished_report(report_dir: str, plan: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns the report of a finished run of this plan whose files are all there, or None."""
+    try:
+        with open(os.path.join(report_dir, report.JSON_NAME), encoding="utf-8") as file:
+            earlier = json.load(file)
+        if earlier["plan"] != json.loads(json.dumps(plan)):
+            return None
+        files = [*earlier["outputs"], *filter(None, [earlier["heldout"]])]
+        if any(os.path.getsize(file["path"]) != file["bytes"] for file in files):
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return earlier
+
+
+def _refuse_to_overwrite(
+    output: OutputName, heldout: Sequence[str], work: WorkFolder, settings: RunSettings
+) -> None:
+    there = [*output.existing(), *(path for path in heldout if os.path.lexists(path))]
+    if there and not settings.overwrite and not work.was_there:
+        work.remove()
+        raise InputError(
+            f"{there[0]} is there already, of a run with other flags or files. Remove it, give "
+            "another --output_file, or give --overwrite to replace it."
+        )
+
+
+def _described_file(path: str) -> dict[str, Any]:
+    return {"path": path, "bytes": os.path.getsize(path)}

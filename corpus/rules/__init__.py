@@ -1,0 +1,1 @@
+"""Cleaning rules: small functions that change text, or drop lines or documents."""

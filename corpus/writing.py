@@ -1,0 +1,257 @@
+"""The text files of a corpus, written from its cleaned parts and what was decided on them."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from deeq_bert.corpus import part_cleaning
+from deeq_bert.corpus.accounting import Account
+from deeq_bert.corpus.cleaning import NOTHING_LEFT
+from deeq_bert.corpus.deduplication import (
+    contains,
+    hash_text,
+    read_decisions,
+    read_hashes,
+)
+from deeq_bert.corpus.sources import Source
+from deeq_bert.corpus.work_folder import part_file, read_marker, write_marker
+from deeq_bert.tokenizers.errors import InputError
+from deeq_bert.tokenizers.files import atomic_outputs
+
+# Kinds of files of a part, made of those that its cleaning left.
+LINE_DECISIONS = "line_decisions"
+DOCUMENT_DECISIONS = "document_decisions"
+NEAR_DECISIONS = "near_decisions"
+HELDOUT_LINES = "heldout_lines.npy"
+
+# The names in the report of what is decided over the whole corpus, by the decision.
+LINE_RULES = {1: "duplicate_lines", 2: "repeated_lines"}
+DOCUMENT_RULES = {1: "duplicate_documents"}
+NEAR_RULE = "near_duplicate_documents"
+NOT_TAKEN = "not_taken"
+HELDOUT_LINE = "heldout_lines"
+
+_HASHES = 1 << 64
+_HELDOUT_SALT = 0x9E3779B97F4A7C15
+_WEIGHT_SALT = 0xC2B2AE3D27D4EB4F
+
+
+class Shard(NamedTuple):
+    """A text file to write.
+
+    Attributes:
+      index: Its number, from 0.
+      path: Where it goes.
+      parts: The indices of the parts it is made of, with the index of each one's source.
+    """
+
+    index: int
+    path: str
+    parts: tuple[tuple[int, int], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class WriteSettings:
+    """What the writing depends on.
+
+    Attributes:
+      folder: The work folder.
+      seed: Decides which documents are held out, and which are taken of a source that is not
+        taken whole.
+      num_samples: How many samples of each rule are kept.
+      heldout_fraction: The share of documents that are held out.
+      weights: By the index of a source: how often each of its documents is written.
+      near_duplicates: Whether near-duplicates were looked for.
+    """
+
+    folder: str
+    seed: int
+    num_samples: int
+    heldout_fraction: float
+    weights: tuple[float, ...]
+    near_duplicates: bool
+
+
+def shard_marker(index: int) -> str:
+    """Returns the name of the marker of a shard that is written."""
+    return f"shard-{index:05d}.json"
+
+
+def heldout_path(folder: str, index: int) -> str:
+    """Returns where the held-out documents of a shard stand."""
+    return f"{folder}/shard-{index:05d}.heldout"
+
+
+def is_held_out(document_hashes: np.ndarray, seed: int, fraction: float) -> np.ndarray:
+    """Tells which documents are held out, by the hashes of their text."""
+    return _units(document_hashes, seed ^ _HELDOUT_SALT) < fraction
+
+
+class ShardWriter:
+    """Writes shards; one works in each process."""
+
+    def __init__(self, sources: tuple[Source, ...], settings: WriteSettings):
+        self._sources = sources
+        self._settings = settings
+        self._heldout_lines = None
+        if settings.heldout_fraction:
+            path = f"{settings.folder}/{HELDOUT_LINES}"
+            self._heldout_lines = np.load(path, mmap_mode="r", allow_pickle=False)
+
+    def write(self, shard: Shard) -> int:
+        """Writes a shard, its held-out documents and then its marker, which has the accounts.
+
+        Returns:
+          The index of the shard.
+        """
+        settings = self._settings
+        accounts: dict[int, Account] = {}
+        paths = [shard.path, heldout_path(settings.folder, shard.index)]
+        with atomic_outputs(paths) as (text_file, heldout_file):
+            text, heldout = _DocumentFile(text_file), _DocumentFile(heldout_file)
+            for part, source in shard.parts:
+                seed = f"{settings.seed}:shard:{shard.index}:{source}"
+                account = accounts.setdefault(source, Account(settings.num_samples, seed))
+                written = []
+                for lines, is_held in self._documents(part, source, account):
+                    if is_held:
+                        heldout.write(lines)
+                        account.enter_heldout(lines)
+                        continue
+                    text.write(lines)
+                    written.append(lines)
+                account.enter_output(written)
+        write_marker(
+            f"{settings.folder}/{shard_marker(shard.index)}",
+            {"accounts": {str(source): account.to_json() for source, account in accounts.items()}},
+        )
+        return shard.index
+
+    def _documents(
+        self, part: int, source: int, account: Account
+    ) -> Iterator[tuple[list[str], bool]]:
+        """Yields the documents of a part that are written, and whether they are held out."""
+        settings = self._settings
+        with open(part_file(settings.folder, part, part_cleaning.TEXT), encoding="utf-8") as file:
+            text = file.read()
+        documents = text.split("\n\n") if text else []
+        line_codes, heldout_lines = self._line_codes(part, source)
+        document_rules = self._document_rules(part, len(documents))
+        hashes = np.fromiter(map(hash_text, documents), np.uint64, len(documents))
+        held = is_held_out(hashes, settings.seed, settings.heldout_fraction)
+        copies = self._copies(hashes, settings.weights[source])
+        end = 0
+        for number, document in enumerate(documents):
+            lines = document.split("\n")
+            begin, end = end, end + len(lines)
+            if document_rules[number]:
+                account.enter_removed_document(document_rules[number], lines)
+                continue
+            codes = line_codes[begin:end]
+            if codes.strip(b"\0"):
+                lines = _keep(lines, codes, account)
+                if not lines:
+                    account.rule(NOTHING_LEFT).removed_documents += 1
+                    continue
+            if held[number]:
+                yield lines, True
+                continue
+            if heldout_lines and heldout_lines[begin:end].strip(b"\0"):
+                lines = _keep_unheld(lines, heldout_lines[begin:end], account)
+                if not lines:
+                    account.rule(NOTHING_LEFT).removed_documents += 1
+                    continue
+            if not copies[number]:
+                account.enter_removed_document(NOT_TAKEN, lines)
+            for _ in range(copies[number]):
+                yield lines, False
+
+    def _line_codes(self, part: int, source: int) -> tuple[bytes, bytes]:
+        """Returns the decision on each line, and which lines are held out elsewhere."""
+        folder = self._settings.folder
+        if "lines" in self._sources[source].settings.deduplicate:
+            return read_decisions(part_file(folder, part, LINE_DECISIONS)).tobytes(), b""
+        if self._heldout_lines is None:
+            return b"", b""
+        hashes, indices, _ = read_hashes(part_file(folder, part, part_cleaning.LINES))
+        heldout = np.zeros(len(hashes), dtype=np.uint8)
+        heldout[indices] = contains(self._heldout_lines, hashes)
+        return b"", heldout.tobytes()
+
+    def _document_rules(self, part: int, num_documents: int) -> list[str]:
+        """Returns for each document the rule that removes it, or ""."""
+        folder = self._settings.folder
+        decisions = read_decisions(part_file(folder, part, DOCUMENT_DECISIONS))
+        if len(decisions) != num_documents:
+            raise InputError(f"{folder}: part {part} was changed. Give --restart to begin anew.")
+        rules = [DOCUMENT_RULES.get(code, "") for code in decisions.tolist()]
+        if self._settings.near_duplicates:
+            near = read_decisions(part_file(folder, part, NEAR_DECISIONS))
+            rules = [
+                rule or (NEAR_RULE if code else "") for rule, code in zip(rules, near.tolist())
+            ]
+        return rules
+
+    def _copies(self, hashes: np.ndarray, weight: float) -> list[int]:
+        whole = int(weight)
+        more = _units(hashes, self._settings.seed ^ _WEIGHT_SALT) < weight - whole
+        return (whole + more.astype(np.int64)).tolist()
+
+
+def write_shard(writer: ShardWriter, shard: Shard) -> int:
+    """Writes a shard, as a function that a process can be given."""
+    return writer.write(shard)
+
+
+def shard_accounts(folder: str, index: int, num_samples: int) -> dict[int, Account]:
+    """Returns the accounts of a written shard by the index of the source."""
+    marker = read_marker(f"{folder}/{shard_marker(index)}")
+    return {
+        int(source): Account.from_json(account, num_samples)
+        for source, account in marker["accounts"].items()
+    }
+
+
+def _keep(lines: list[str], codes: bytes, account: Account) -> list[str]:
+    kept = []
+    for line, code in zip(lines, codes):
+        if code:
+            account.enter_removed_line(LINE_RULES[code], line)
+        else:
+            kept.append(line)
+    return kept
+
+
+def _keep_unheld(lines: list[str], is_held: bytes, account: Account) -> list[str]:
+    kept = []
+    for line, held in zip(lines, is_held):
+        if held:
+            account.enter_removed_line(HELDOUT_LINE, line)
+        else:
+            kept.append(line)
+    return kept
+
+
+class _DocumentFile:
+    """Writes documents with a blank line between them."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._is_first = True
+
+    def write(self, lines: Sequence[str]) -> None:
+        text = "\n".join(lines) + "\n"
+        self._file.write((text if self._is_first else "\n" + text).encode("utf-8"))
+        self._is_first = False
+
+
+def _units(hashes: np.ndarray, seed: int) -> np.ndarray:
+    """Returns numbers in [0, 1) that the hashes and the seed decide (splitmix64's mixing)."""
+    with np.errstate(over="ignore"):
+        mixed = hashes + np.uint64(seed % _HASHES)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+        mixed = mixed ^ (mixed >> np.uint64(31))
+    return (mixed >> np.uint64(11)).astype(np.float64) / (1 << 53)
