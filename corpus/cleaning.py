@@ -1,7 +1,6 @@
-"""One document's way through the rules: text rules, sentence splitting, filters."""
+"""The way of documents through the rules: text rules, sentence splitting, filters."""
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 
 from deeq_bert.corpus.accounting import Account
 from deeq_bert.corpus.readers.base import Document
@@ -43,12 +42,28 @@ class Cleaner:
         self._split = make_splitter(settings.sentence_splitter)
         self._keep_titles = settings.keep_titles
 
-    def clean(self, document: Document, account: Account) -> list[str]:
-        """Returns the sentences of a document; none if it is dropped."""
+    def clean(self, documents: Sequence[Document], account: Account) -> list[list[str]]:
+        """Returns the sentences of each document; none for one that is dropped.
+
+        The text rules go over all of the documents at once, which for short ones, such as reviews,
+        is several times as fast as one by one. They do not look across lines.
+        """
+        texts = [self._text(document, account) for document in documents]
+        block = self._apply_text_rules("\n".join(texts), account)
+        lines = block.split("\n")
+        cleaned = []
+        end = 0
+        for text in texts:
+            begin, end = end, end + text.count("\n") + 1
+            cleaned.append(self._finish(lines[begin:end], account))
+        return cleaned
+
+    def _text(self, document: Document, account: Account) -> str:
+        """Returns what the rules get of a document, and enters what was read."""
         paragraphs = document.paragraphs
         if self._keep_titles and document.title:
             paragraphs = [document.title, *paragraphs]
-        text = "\n".join(paragraphs)
+        text = paragraphs[0] if len(paragraphs) == 1 else "\n".join(paragraphs)
         try:
             num_bytes = len(text.encode("utf-8"))
         except UnicodeEncodeError:
@@ -58,20 +73,9 @@ class Cleaner:
         account.documents_in += 1
         account.bytes_in += num_bytes - text.count("\n")
         account.lines_in += sum(1 for line in text.split("\n") if line and not line.isspace())
-        text, uncommon = self._apply_text_rules(text, account)
-        sentences = self._split_into_sentences(text)
-        account.sentences += len(sentences)
-        sentences = self._apply_line_filters(sentences, uncommon, account)
-        if not sentences:
-            account.rule(NOTHING_LEFT).removed_documents += 1
-            return []
-        for name, drops in self._document_filters:
-            if drops(sentences):
-                account.enter_removed_document(name, sentences)
-                return []
-        return sentences
+        return text
 
-    def _apply_text_rules(self, text: str, account: Account) -> tuple[str, AbstractSet[str]]:
+    def _apply_text_rules(self, text: str, account: Account) -> str:
         uncommon = uncommon_characters(text)
         for name, rule in self._text_rules:
             changed = rule(text, uncommon)
@@ -80,24 +84,30 @@ class Cleaner:
             account.enter_changes(name, text.split("\n"), changed.split("\n"))
             text = changed
             uncommon = uncommon_characters(text)
-        return text, uncommon
+        return text
 
-    def _split_into_sentences(self, text: str) -> list[str]:
-        if "\n" not in text:
-            return self._split(text)
-        return [
-            sentence
-            for line in text.split("\n")
-            if line and not line.isspace()
-            for sentence in self._split(line)
-        ]
+    def _finish(self, lines: list[str], account: Account) -> list[str]:
+        """Splits the lines of a document into sentences, and filters these and the document."""
+        sentences = []
+        for line in lines:
+            if line and not line.isspace():
+                sentences += self._split(line)
+        account.sentences += len(sentences)
+        sentences = self._apply_line_filters(sentences, account)
+        if not sentences:
+            account.rule(NOTHING_LEFT).removed_documents += 1
+            return sentences
+        for name, drops in self._document_filters:
+            if drops(sentences):
+                account.enter_removed_document(name, sentences)
+                return []
+        return sentences
 
-    def _apply_line_filters(
-        self, sentences: list[str], uncommon: AbstractSet[str], account: Account
-    ) -> list[str]:
+    def _apply_line_filters(self, sentences: list[str], account: Account) -> list[str]:
         kept = []
         filters = self._line_filters
         for sentence in sentences:
+            uncommon = uncommon_characters(sentence)
             for name, drops in filters:
                 if drops(sentence, uncommon):
                     account.enter_removed_line(name, sentence)

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -12,6 +11,7 @@ import numpy as np
 
 from deeq_bert.corpus.deduplication import hash_text
 from deeq_bert.corpus.readers.input_file import InputFile, OverlongLine
+from deeq_bert.corpus.readers.selection import ending_of
 from deeq_bert.corpus.sentences import split
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.files import atomic_outputs
@@ -59,7 +59,7 @@ def task_hashes(files: Sequence[str]) -> np.ndarray:
 
     Args:
       files: .json is read whole, each line of .jsonl is JSON, .csv has commas and quotes; other
-        files are lines of fields between tabs.
+        files are lines of fields between tabs. All may be compressed.
 
     Returns:
       uint64, sorted, each once.
@@ -95,7 +95,7 @@ def write_task_hashes(path: str, hashes: np.ndarray) -> None:
 
 def _texts(path: str) -> Iterator[str]:
     file = InputFile(path, errors="replace")
-    ending = os.path.splitext(path)[1].lower()
+    ending = ending_of(path)
     if ending == ".json":
         yield from _strings(_parse(file.whole_text(), path))
         return
@@ -108,7 +108,7 @@ def _texts(path: str) -> Iterator[str]:
             raise InputError(f"--decontaminate: {path}: {error}. Mend the file.") from None
         return
     for line in lines:
-        if ending == ".jsonl":
+        if ending in (".jsonl", ".ndjson"):
             if line.strip():
                 yield from _strings(_parse(line, path))
         else:

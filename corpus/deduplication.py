@@ -15,8 +15,8 @@ from deeq_bert.corpus.column_files import damaged, header, map_columns
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.files import atomic_outputs, sync_folder, write_atomically
 
-# What is decided on a line or document.
-KEEP, DUPLICATE, REPEATED, FORBIDDEN = range(4)
+# What is decided on a line or document; REPEATED_FIRST is the first of those that are REPEATED.
+KEEP, DUPLICATE, REPEATED, REPEATED_FIRST = range(4)
 NUM_HASHES = 1 << 64
 
 _HASHES_MARK = b"deeqHSH1"

@@ -15,18 +15,18 @@ import numpy as np
 from deeq_bert.corpus.column_files import damaged
 from deeq_bert.corpus.deduplication import (
     DUPLICATE,
-    FORBIDDEN,
-    KEEP,
     NUM_HASHES,
     REPEATED,
+    REPEATED_FIRST,
     DecisionFile,
     Entries,
     HashFile,
-    contains,
 )
 
 # The most that an entry takes while its range is worked on, with all temporary arrays; measured.
 _MEMORY_OF_AN_ENTRY = 64
+# By the decision on the first of equal entries, that on the others.
+_CODE_OF_REST = np.array([DUPLICATE, DUPLICATE, REPEATED, REPEATED], dtype=np.uint8)
 
 
 class RepeatedLines(NamedTuple):
@@ -66,7 +66,6 @@ class DuplicateSummary:
       num_distinct: How many different ones.
       num_duplicates: How many are DUPLICATE.
       num_repeated: How many are REPEATED.
-      num_forbidden: How many are FORBIDDEN.
       most_repeated: What comes most often, in descending order.
     """
 
@@ -74,7 +73,6 @@ class DuplicateSummary:
     num_distinct: int = 0
     num_duplicates: int = 0
     num_repeated: int = 0
-    num_forbidden: int = 0
     most_repeated: list[RepeatedEntry] = dataclasses.field(default_factory=list)
 
 
@@ -86,14 +84,13 @@ def find_duplicates(
     dropped: Callable[[int], np.ndarray | None] = lambda part: None,
     takes_part: Sequence[bool] | None = None,
     repeated: RepeatedLines | None = None,
-    forbidden: np.ndarray | None = None,
     num_most_repeated: int = 0,
 ) -> DuplicateSummary:
     """Decides which lines or documents of a corpus go, and writes that for each part.
 
     Of what is equal the first is kept, in the order of the parts and then of the index; the others
-    are DUPLICATE. All of it is FORBIDDEN if its hash is in `forbidden`, or else REPEATED if it
-    comes as often as `repeated` says. Nothing depends on `memory_mb`.
+    are DUPLICATE. If it comes as often as `repeated` says, the first is REPEATED_FIRST and the
+    others are REPEATED. Nothing depends on `memory_mb`.
 
     Args:
       paths: For each part, what `write_hashes` wrote.
@@ -105,7 +102,6 @@ def find_duplicates(
       takes_part: For each part, whether it is looked at; all of a part that is not is kept and
         counts for nothing.
       repeated: When an entry is boilerplate; None for never.
-      forbidden: uint64, sorted.
       num_most_repeated: How many the summary lists.
 
     Raises:
@@ -122,7 +118,7 @@ def find_duplicates(
         for part in parts
         if part.hashes.num_entries and (takes_part is None or takes_part[part.index])
     ]
-    finder = _Finder(repeated, forbidden, num_most_repeated)
+    finder = _Finder(repeated, num_most_repeated)
     needed = sum(part.hashes.num_entries for part in taking_part) * _MEMORY_OF_AN_ENTRY
     num_ranges = max(1, math.ceil(needed / (memory_mb * 1e6)))
     for number in range(num_ranges):
@@ -181,8 +177,8 @@ class _Runs:
 
     def decisions(self, codes: np.ndarray) -> np.ndarray:
         """Returns the decision on each entry, by the code of its run (see `_Finder`)."""
-        decisions = np.repeat(np.where(codes == KEEP, np.uint8(DUPLICATE), codes), self.counts)
-        decisions[self.starts[codes == KEEP]] = KEEP
+        decisions = np.repeat(_CODE_OF_REST[codes], self.counts)
+        decisions[self.starts] = codes
         return decisions
 
 
@@ -251,19 +247,17 @@ def _most_first(entry: RepeatedEntry) -> tuple[int, int, int]:
 class _Finder:
     """Decides on ranges of hashes.
 
-    The code of a run of equal entries in a part is KEEP if the first of them is kept and the others
-    are DUPLICATE; otherwise it is the decision on all of them.
+    The code of a run of equal entries in a part is the decision on the first of them; the others
+    get what _CODE_OF_REST has for it.
     """
 
     def __init__(
         self,
         repeated: RepeatedLines | None,
-        forbidden: np.ndarray | None,
         num_most_repeated: int,
     ):
         self.summary = DuplicateSummary()
         self._repeated = repeated
-        self._forbidden = forbidden
         self._num_most_repeated = num_most_repeated
 
     def decide(self, parts: Sequence[_Part], low: int, high: int) -> None:
@@ -285,13 +279,10 @@ class _Finder:
         decisions = np.zeros(len(found.counts), dtype=np.uint8)
         if self._repeated is not None:
             often = found.counts >= self._repeated.min_count
-            decisions[often & (found.num_groups >= self._repeated.min_documents)] = REPEATED
-        if self._forbidden is not None:
-            decisions[contains(self._forbidden, found.hashes)] = FORBIDDEN
+            widely = found.num_groups >= self._repeated.min_documents
+            decisions[often & widely] = REPEATED_FIRST
         lengths = np.diff(found.starts, append=np.uint32(len(found.order)))
-        sorted_codes = np.repeat(
-            np.where(decisions == KEEP, np.uint8(DUPLICATE), decisions), lengths
-        )
+        sorted_codes = np.repeat(_CODE_OF_REST[decisions], lengths)
         sorted_codes[found.starts] = decisions
         codes = np.empty_like(sorted_codes)
         codes[found.order] = sorted_codes
@@ -306,10 +297,9 @@ class _Finder:
         if not len(going):
             return
         decisions = decisions[going]
-        numbers = np.bincount(decisions, minlength=FORBIDDEN + 1)
+        numbers = np.bincount(decisions, minlength=len(_CODE_OF_REST))
         self.summary.num_duplicates += int(numbers[DUPLICATE])
-        self.summary.num_repeated += int(numbers[REPEATED])
-        self.summary.num_forbidden += int(numbers[FORBIDDEN])
+        self.summary.num_repeated += int(numbers[REPEATED] + numbers[REPEATED_FIRST])
         part.decisions.enter(runs.indices[going], decisions)
 
 

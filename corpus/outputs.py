@@ -37,6 +37,8 @@ class OutputName:
         if places:
             self._before, self._after = name[: places[0].start()], name[places[0].end() :]
             self._digits = len(places[0][1])
+        digits = f"\\d{{{self._digits},}}" if self.is_series else ""
+        self._pattern = re.compile(f"{re.escape(self._before)}{digits}{re.escape(self._after)}")
         bare = self._before if self.is_series else os.path.splitext(name)[0]
         self.stem = os.path.join(folder, bare.rstrip("-_.") or "corpus")
 
@@ -45,17 +47,20 @@ class OutputName:
         digits = f"{number:0{self._digits}d}" if self.is_series else ""
         return os.path.join(self._folder, f"{self._before}{digits}{self._after}")
 
+    def has(self, path: str) -> bool:
+        """Whether a path is that of a file of the series, or of the one file."""
+        folder, name = os.path.split(path)
+        is_here = os.path.realpath(folder) == os.path.realpath(self._folder)
+        return is_here and self._pattern.fullmatch(name) is not None
+
     def existing(self) -> list[str]:
         """Returns the files of the series, or the one file, that are there."""
         if not self.is_series:
             return [self.path(1)] if os.path.lexists(self.path(1)) else []
-        pattern = re.compile(
-            f"{re.escape(self._before)}\\d{{{self._digits},}}{re.escape(self._after)}"
-        )
         folder = self._folder or "."
         if not os.path.isdir(folder):
             return []
-        names = sorted(name for name in os.listdir(folder) if pattern.fullmatch(name))
+        names = sorted(name for name in os.listdir(folder) if self._pattern.fullmatch(name))
         return [os.path.join(self._folder, name) for name in names]
 
 
@@ -68,10 +73,15 @@ def check_outputs(output: OutputName, inputs: Sequence[str], others: Sequence[st
       others: Other files that are written.
 
     Raises:
-      InputError: A folder cannot be made, or an input is an output.
+      InputError: A folder cannot be made, an input is an output, or two outputs are one file.
     """
     for path in [output.path(1), *others]:
         make_parent_folder(path)
+    for path in others:
+        if output.has(path):
+            raise InputError(
+                f"--heldout_file={path} is a name that --output_file writes, too. Give another."
+            )
     written = {os.path.realpath(path) for path in [*output.existing(), output.path(1), *others]}
     for path in inputs:
         if os.path.realpath(path) in written:

@@ -31,6 +31,7 @@ class FilePart(NamedTuple):
       share: Where it cannot, which of `num_shares` shares of its documents.
       num_shares: How many shares there are; 1 for the whole file.
       num_bytes: How much of the input it counts for.
+      encoding: The encoding of the file, if it was found already.
     """
 
     path: str
@@ -39,6 +40,7 @@ class FilePart(NamedTuple):
     share: int = 0
     num_shares: int = 1
     num_bytes: int = 0
+    encoding: str | None = None
 
 
 class Part(NamedTuple):
@@ -100,7 +102,7 @@ def read_part(
     """
     file = InputFile(
         file_part.path,
-        encoding=source.encoding,
+        encoding=file_part.encoding or source.encoding,
         errors=errors,
         begin=file_part.begin,
         end=file_part.end,
@@ -130,7 +132,7 @@ def _pieces(source: Source, path: str, size: int, part_bytes: int) -> Iterator[F
             num_pieces = -(-size // part_bytes)
             cuts = [size * number // num_pieces for number in range(num_pieces + 1)]
             for begin, end in zip(cuts, cuts[1:]):
-                yield FilePart(path, begin, end, num_bytes=end - begin)
+                yield FilePart(path, begin, end, num_bytes=end - begin, encoding=file.encoding)
             return
         num_shares = -(-size // _BYTES_OF_A_SHARE)
         if num_shares > 1:

@@ -9,7 +9,7 @@ from typing import Any
 from absl import logging
 
 from deeq_bert.corpus.cleaning import Cleaner
-from deeq_bert.corpus.readers import selection
+from deeq_bert.corpus.readers import selection, text_encodings
 from deeq_bert.corpus.settings import (
     SourceSettings,
     change_settings,
@@ -34,6 +34,7 @@ _ENTRY_FIELDS = (
     "cap_mb",
 )
 MAX_WEIGHT = 100.0
+MAX_CAP_MB = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,7 @@ def make_source(
       changes: As `--set` has them.
       encoding: See `Source`, as for the rest.
       weight: Above 0.
-      cap_mb: Above 0, or None.
+      cap_mb: Above 0, up to MAX_CAP_MB, or None.
 
     Raises:
       InputError: Something of it cannot be used.
@@ -108,8 +109,12 @@ def make_source(
         raise InputError(
             f"{input_file}: the weight is {weight}; expected a number above 0, up to {MAX_WEIGHT}."
         )
-    if cap_mb is not None and not cap_mb > 0:
-        raise InputError(f"{input_file}: cap_mb is {cap_mb}; expected a number above 0.")
+    if cap_mb is not None and not 0 < cap_mb <= MAX_CAP_MB:
+        raise InputError(
+            f"{input_file}: cap_mb is {cap_mb}; expected a number above 0, up to {MAX_CAP_MB:,.0f}."
+        )
+    if encoding != "auto":
+        text_encodings.check(encoding)
     files = _find_files(input_file, exclude)
     for reader_name in sorted({selection.reader_name(settings.reader, file) for file in files}):
         selection.make_reader(reader_name, settings.reader_options)
@@ -200,11 +205,15 @@ def _from_folder(folder: str, patterns: str | None) -> str | None:
 
 def _name_apart(sources: list[Source]) -> None:
     """Numbers sources of the same name, which would be one in the report."""
-    seen: dict[str, int] = {}
+    given = {source.name for source in sources}
+    taken: set[str] = set()
     for index, source in enumerate(sources):
-        count = seen[source.name] = seen.get(source.name, 0) + 1
-        if count > 1:
-            sources[index] = dataclasses.replace(source, name=f"{source.name}-{count}")
+        name, count = source.name, 1
+        while name in taken or (count > 1 and name in given):
+            count += 1
+            name = f"{source.name}-{count}"
+        taken.add(name)
+        sources[index] = dataclasses.replace(source, name=name)
 
 
 def _find_files(patterns: str, exclude: str) -> tuple[str, ...]:
@@ -219,6 +228,12 @@ def _find_files(patterns: str, exclude: str) -> tuple[str, ...]:
     unique = tuple(dict.fromkeys(files))
     if len(unique) < len(files):
         logging.warning("--input_file names some files more than once; each is read once.")
+    for path in unique:
+        if not os.path.isfile(path):
+            raise InputError(
+                f"--input_file: {path} is not a regular file, and is read more than once. Write "
+                "what it gives to a file first."
+            )
     excluded = [part.strip() for part in exclude.split(",") if part.strip()]
     kept = tuple(path for path in unique if not _is_excluded(path, excluded))
     if not kept:

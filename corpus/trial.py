@@ -39,7 +39,7 @@ def try_source(source: Source, num_documents: int, seed: int, errors: str) -> It
     cleaner = Cleaner(source.settings)
     for document in _choose(source, num_documents, seed, errors):
         account = Account(_SAMPLES, f"{seed}")
-        lines = cleaner.clean(document, account)
+        (lines,) = cleaner.clean([document], account)
         changes: list[tuple[str, str, str | None]] = []
         for name, rule in account.rules.items():
             changes.extend((name, before, after) for before, after in rule.changed_samples)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from deeq_bert.tokenizers.errors import InputError
@@ -24,23 +25,32 @@ class WorkFolder:
       was_there: Whether an earlier, unfinished run of the same plan left it.
     """
 
-    def __init__(self, path: str, plan: dict[str, Any], restart: bool):
+    def __init__(
+        self,
+        path: str,
+        plan: dict[str, Any],
+        restart: bool,
+        good_for_plan: Sequence[dict[str, Any]] = (),
+    ):
         """Makes the folder, or takes over what an unfinished run left, and locks it.
 
         Args:
           path: Where it is.
           plan: What the run is to do: settings, files, sizes. Equal plans give equal results.
           restart: Whether to throw away what a run of another plan left.
+          good_for_plan: Other plans, of whose results those that are finished are good for this.
 
         Raises:
-          InputError: Another process works in it, or it belongs to a run of another plan.
+          InputError: Another process works in it, it belongs to a run of another plan, or to no
+            run at all.
         """
         self.path = path
         make_folder(path)
+        self._refuse_foreign()
         self._lock = self._take_lock()
         self.was_there = os.path.exists(self.file(_PLAN))
         try:
-            self._take_over(plan, restart)
+            self._take_over(plan, restart, good_for_plan)
         except BaseException:
             self._lock.close()
             raise
@@ -67,10 +77,28 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Removes all of it."""
-        # Without the plan nobody takes the rest for work that is done.
+        # Without the plan nobody takes the rest for work that is done, and with the lock it can be
+        # told from a folder of the user's until all else is gone.
         os.remove(self.file(_PLAN))
+        self._remove_files()
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
+
+    def _refuse_foreign(self) -> None:
+        names = os.listdir(self.path)
+        if names and _LOCK not in names and _PLAN not in names:
+            raise InputError(
+                f"{self.path} would be the work folder of this run, but holds other files, such as "
+                f"{names[0]}. Move it away, or give another --output_file."
+            )
+
+    def _remove_files(self) -> None:
+        for name in os.listdir(self.path):
+            if name != _LOCK:
+                os.remove(self.file(name))
+
+    def _has_finished_work(self) -> bool:
+        return any(name.endswith(".json") and name != _PLAN for name in os.listdir(self.path))
 
     def _take_lock(self) -> BinaryIO:
         lock = open(self.file(_LOCK), "ab")  # noqa: SIM115
@@ -84,12 +112,17 @@ class WorkFolder:
             ) from None
         return lock
 
-    def _take_over(self, plan: dict[str, Any], restart: bool) -> None:
+    def _take_over(
+        self, plan: dict[str, Any], restart: bool, good_for_plan: Sequence[dict[str, Any]]
+    ) -> None:
         # As JSON has it: tuples become lists.
         plan = json.loads(json.dumps(plan))
         earlier = self.marker(_PLAN)
+        if earlier != plan and earlier in json.loads(json.dumps(list(good_for_plan))):
+            self.mark(_PLAN, plan)
+            return
         if earlier is not None and earlier != plan:
-            if not restart:
+            if not restart and self._has_finished_work():
                 raise InputError(
                     f"{self.path} holds an unfinished run with other flags or files "
                     f"({_difference(earlier, plan)}). Give --restart to throw it away, run the "
@@ -98,9 +131,7 @@ class WorkFolder:
             earlier = None
         if earlier is None:
             self.was_there = False
-            for name in os.listdir(self.path):
-                if name != _LOCK:
-                    os.remove(self.file(name))
+            self._remove_files()
             self.mark(_PLAN, plan)
 
 

@@ -10,6 +10,9 @@ from deeq_bert.corpus import part_cleaning
 from deeq_bert.corpus.accounting import Account
 from deeq_bert.corpus.cleaning import NOTHING_LEFT
 from deeq_bert.corpus.deduplication import (
+    DUPLICATE,
+    KEEP,
+    REPEATED_FIRST,
     contains,
     hash_text,
     read_decisions,
@@ -26,9 +29,13 @@ DOCUMENT_DECISIONS = "document_decisions"
 NEAR_DECISIONS = "near_decisions"
 HELDOUT_LINES = "heldout_lines.npy"
 
-# The names in the report of what is decided over the whole corpus, by the decision.
-LINE_RULES = {1: "duplicate_lines", 2: "repeated_lines"}
-DOCUMENT_RULES = {1: "duplicate_documents"}
+# A shorter line that comes often is what many say, as "감사합니다."; it stays once.
+MIN_REPEATED_CHARACTERS = 20
+
+# The names in the report of what is decided over the whole corpus.
+DUPLICATE_LINE = "duplicate_lines"
+REPEATED_LINE = "repeated_lines"
+DUPLICATE_DOCUMENT = "duplicate_documents"
 NEAR_RULE = "near_duplicate_documents"
 NOT_TAKEN = "not_taken"
 HELDOUT_LINE = "heldout_lines"
@@ -186,7 +193,7 @@ class ShardWriter:
         decisions = read_decisions(part_file(folder, part, DOCUMENT_DECISIONS))
         if len(decisions) != num_documents:
             raise InputError(f"{folder}: part {part} was changed. Give --restart to begin anew.")
-        rules = [DOCUMENT_RULES.get(code, "") for code in decisions.tolist()]
+        rules = [DUPLICATE_DOCUMENT if code else "" for code in decisions.tolist()]
         if self._settings.near_duplicates:
             near = read_decisions(part_file(folder, part, NEAR_DECISIONS))
             rules = [
@@ -217,10 +224,13 @@ def shard_accounts(folder: str, index: int, num_samples: int) -> dict[int, Accou
 def _keep(lines: list[str], codes: bytes, account: Account) -> list[str]:
     kept = []
     for line, code in zip(lines, codes):
-        if code:
-            account.enter_removed_line(LINE_RULES[code], line)
-        else:
+        is_long = len(line) >= MIN_REPEATED_CHARACTERS
+        if code == KEEP or (code == REPEATED_FIRST and not is_long):
             kept.append(line)
+        elif code == DUPLICATE or not is_long:
+            account.enter_removed_line(DUPLICATE_LINE, line)
+        else:
+            account.enter_removed_line(REPEATED_LINE, line)
     return kept
 
 

@@ -84,15 +84,19 @@ def reader_name(name: str, path: str) -> str:
                 f"--reader={name}: no such reader. There are auto, {', '.join(READERS)}."
             )
         return name
-    stem, ending = os.path.splitext(path.lower())
-    if ending in _COMPRESSED:
-        ending = os.path.splitext(stem)[1]
+    ending = ending_of(path)
     if ending not in _BY_ENDING:
         raise InputError(
             f"{path}: its name does not say what format it is of. Give --reader, one of "
             f"{', '.join(READERS)}."
         )
     return _BY_ENDING[ending]
+
+
+def ending_of(path: str) -> str:
+    """Returns the ending of a file's name in small letters, that of a compression left out."""
+    stem, ending = os.path.splitext(path.lower())
+    return os.path.splitext(stem)[1] if ending in _COMPRESSED else ending
 
 
 def make_reader(name: str, options: Mapping[str, Mapping[str, Any]]) -> Reader:

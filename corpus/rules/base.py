@@ -15,6 +15,7 @@ LineFilter = Callable[[str, AbstractSet[str]], bool]
 # Takes the lines of a document; tells whether it is dropped.
 DocumentFilter = Callable[[Sequence[str]], bool]
 
+_NONE: AbstractSet[str] = frozenset()
 _UNCOMMON = re.compile("[^ -~\n가-힣]")
 
 
@@ -23,7 +24,8 @@ def uncommon_characters(text: str) -> AbstractSet[str]:
 
     Most rules concern such characters only, and most texts have next to none.
     """
-    return set(_UNCOMMON.findall(text))
+    found = _UNCOMMON.findall(text)
+    return set(found) if found else _NONE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from deeq_bert.corpus.rules.stop_lists import stop_lines, stop_patterns
 from deeq_bert.tokenizers.errors import InputError
 
 _HANGUL = re.compile("[가-힣ㄱ-ㆎ\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7fb]+")
+_NOT_WORD = re.compile(r"[\W_]+")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -84,7 +85,9 @@ def code_lines() -> LineFilter:
 
 
 def hangul_share(least: float = 0.25) -> LineFilter:
-    """Drops lines with little Hangul among their characters, blanks aside.
+    """Drops lines with little Hangul among their letters and digits.
+
+    Punctuation does not count against a line: "응?..." is Korean.
 
     Args:
       least: The share a line must have; syllables and jamo (ㅋㅋ) count.
@@ -92,7 +95,11 @@ def hangul_share(least: float = 0.25) -> LineFilter:
     check_share("least", least)
 
     def drops(line: str, uncommon: AbstractSet[str]) -> bool:
-        return share_of_hangul(line, not uncommon) < least
+        # Cheap, and enough for nearly all lines: among all characters the share is lower.
+        if share_of_hangul(line, not uncommon) >= least:
+            return False
+        words = _NOT_WORD.sub("", line)
+        return share_of_hangul(words) < least
 
     return drops
 

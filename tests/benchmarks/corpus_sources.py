@@ -231,15 +231,14 @@ def clean(source: tuple, options: argparse.Namespace) -> str | None:
     report = json.loads(pathlib.Path(f"{stem}-report", "report.json").read_text(encoding="utf-8"))
     total = report["total"]
     rules = sorted(
-        ((rule["changed"] + rule["removed_lines"], name) for name, rule in total["rules"].items()),
+        ((rule["lines_changed"] + rule["lines_removed"], rule["name"]) for rule in total["rules"]),
         reverse=True,
     )
     frequent = ", ".join(f"{rule} {count:,}" for count, rule in rules[:4] if count)
-    rate = total["bytes_in"] / 1e6 / max(total["seconds"], 1e-9)
     return (
         f"| {name} | {total['files']:,} | {total['documents_in']:,} | {total['documents_out']:,} "
         f"| {total['lines_in']:,} | {total['sentences']:,} | {total['lines_out']:,} "
-        f"| {total['bytes_in'] / 1e6:.2f} | {total['bytes_out'] / 1e6:.2f} | {rate:.1f} "
+        f"| {total['bytes_in'] / 1e6:.2f} | {total['bytes_out'] / 1e6:.2f} | {total['mb_per_cpu_second']:.1f} "
         f"({seconds:.0f} s) | {frequent} |"
     )
 

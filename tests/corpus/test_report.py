@@ -16,8 +16,8 @@ from deeq_bert.tokenizers.errors import InputError
 TEXT_RULE, SECOND_TEXT_RULE = (rule.name for rule in catalogue.TEXT_RULES[:2])
 LINE_FILTER, SECOND_LINE_FILTER = (rule.name for rule in catalogue.LINE_FILTERS[:2])
 DOCUMENT_FILTER = catalogue.DOCUMENT_FILTERS[0].name
-DUPLICATE_LINES = writing.LINE_RULES[1]
-DUPLICATE_DOCUMENTS = writing.DOCUMENT_RULES[1]
+DUPLICATE_LINES = writing.DUPLICATE_LINE
+DUPLICATE_DOCUMENTS = writing.DUPLICATE_DOCUMENT
 LINE = "오늘은 날씨가 맑고 바람이 분다."
 
 # What would do something in HTML, in Markdown or on a terminal.
