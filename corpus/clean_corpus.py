@@ -14,6 +14,7 @@ from absl import flags, logging
 
 from deeq_bert.corpus import pipeline, trial
 from deeq_bert.corpus.outputs import OutputName
+from deeq_bert.corpus.run_settings import RunSettings
 from deeq_bert.corpus.settings import preset_names
 from deeq_bert.corpus.sources import Source, make_source, read_manifest
 from deeq_bert.tokenizers import command_line
@@ -186,7 +187,7 @@ def main() -> None:
         return
     output = OutputName(FLAGS.output_file)
     report_dir = FLAGS.report_dir or f"{output.stem}-report"
-    settings = pipeline.RunSettings(
+    settings = RunSettings(
         output_file=FLAGS.output_file,
         heldout_file=FLAGS.heldout_file or f"{output.stem}-heldout.txt",
         report_dir=report_dir,

@@ -20,6 +20,7 @@ from deeq_bert.corpus.accounting import Account
 from deeq_bert.corpus.outputs import OutputName, check_outputs
 from deeq_bert.corpus.planning import Part, plan_parts
 from deeq_bert.corpus.progress import Progress, megabytes
+from deeq_bert.corpus.run_settings import RunSettings, describe_run, stricter_plans
 from deeq_bert.corpus.sources import Source
 from deeq_bert.corpus.work_folder import WorkFolder
 from deeq_bert.tokenizers.errors import InputError
@@ -28,53 +29,6 @@ from deeq_bert.tokenizers.processes import map_in_processes
 
 _DECONTAMINATION = "decontamination.npy"
 _COPY_BYTES = 1 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class RunSettings:
-    """What a run does, beside its sources.
-
-    Attributes:
-      output_file: The name of the text files (see outputs.OutputName).
-      heldout_file: Where held-out documents go.
-      report_dir: Where the report goes.
-      heldout_fraction: The share of documents that are held out, from 0 to below 1.
-      near_dedup: The similarity from which on documents are near-duplicates, or None.
-      repeated_lines: How often a line must come to be boilerplate, or 0 to keep such lines.
-      repeated_line_documents: And in how many documents.
-      decontaminate: Files of tasks whose sentences are left out.
-      errors: What to do with bytes that cannot be decoded, "strict" or "replace".
-      strict: Whether a broken record ends the run.
-      num_samples: How many samples the report has for each rule.
-      shard_mb: How many megabytes of text a file of a series has at least, about.
-      seed: Decides what is held out, taken and sampled.
-      dedup_memory_mb: How many megabytes de-duplication may take.
-      num_workers: How many processes work.
-      restart: Whether to throw away what an unfinished run with other settings left.
-      overwrite: Whether to replace files of an earlier run.
-    """
-
-    output_file: str
-    heldout_file: str
-    report_dir: str
-    heldout_fraction: float
-    near_dedup: float | None
-    repeated_lines: int
-    repeated_line_documents: int
-    decontaminate: tuple[str, ...]
-    errors: str
-    strict: bool
-    num_samples: int
-    shard_mb: float
-    seed: int
-    dedup_memory_mb: int
-    num_workers: int
-    restart: bool
-    overwrite: bool
-
-
-# What may differ between the command that was killed and the one that goes on.
-_NOT_OF_THE_PLAN = ("dedup_memory_mb", "num_workers", "restart", "overwrite", "report_dir")
 
 
 def clean_corpus(sources: Sequence[Source], settings: RunSettings) -> dict[str, Any]:
@@ -92,12 +46,16 @@ def clean_corpus(sources: Sequence[Source], settings: RunSettings) -> dict[str, 
     heldout = [settings.heldout_file] if settings.heldout_fraction else []
     check_outputs(output, inputs, heldout)
     make_folder(settings.report_dir)
-    plan = _describe(sources, settings)
+    plan = describe_run(sources, settings)
+    work_path = f"{output.stem}.cleaning"
     finished = _finished_report(settings.report_dir, plan)
     if finished is not None and not settings.overwrite:
+        if os.path.isdir(work_path):
+            # The run was killed after its last step but this.
+            WorkFolder(work_path, plan, settings.restart).remove()
         logging.info("All of this is done already; --overwrite does it again.")
         return finished
-    work = WorkFolder(f"{output.stem}.cleaning", plan, settings.restart)
+    work = WorkFolder(work_path, plan, settings.restart, stricter_plans(plan))
     try:
         _refuse_to_overwrite(output, heldout, work, settings)
         run = _Run(tuple(sources), settings, output, work)
@@ -106,6 +64,8 @@ def clean_corpus(sources: Sequence[Source], settings: RunSettings) -> dict[str, 
         result = report.make_report(run.accounts(), made)
         if not result["total"]["lines_out"]:
             report.write_report(settings.report_dir, result)
+            run.remove_written()
+            work.remove()
             raise InputError(
                 f"No line of the text is left. {settings.report_dir} has what was removed by "
                 "which rule."
@@ -140,6 +100,9 @@ class _Run:
         settings = self._settings
         self._parts = plan_parts(self._sources)
         cleaned = self._clean_parts()
+        if not any(part.num_lines for part in cleaned):
+            # Files of an earlier run are not replaced by nothing.
+            return self._facts([], None, {"repeated_lines": [], "near_duplicate_clusters": []})
         decisions = deciding.decide(
             self._work,
             [part.source for part in self._parts],
@@ -155,18 +118,26 @@ class _Run:
         )
         self._shards = self._plan_shards(cleaned)
         self._write_shards(cleaned, decisions["kept_shares"])
-        outputs = [shard.path for shard in self._shards]
         if settings.heldout_fraction:
             self._join_heldout()
+        outputs = [_described_file(shard.path) for shard in self._shards]
+        heldout = _described_file(settings.heldout_file) if settings.heldout_fraction else None
+        return self._facts(outputs, heldout, decisions)
+
+    def _facts(
+        self,
+        outputs: list[dict[str, Any]],
+        heldout: dict[str, Any] | None,
+        decisions: dict[str, Any],
+    ) -> dict[str, Any]:
+        settings = self._settings
         return {
-            "plan": _describe(self._sources, settings),
+            "plan": describe_run(self._sources, settings),
             "settings": dataclasses.asdict(settings),
             "sources": {source.name: source.to_json() for source in self._sources},
             "num_workers": settings.num_workers,
-            "outputs": [_described_file(path) for path in outputs],
-            "heldout": (
-                _described_file(settings.heldout_file) if settings.heldout_fraction else None
-            ),
+            "outputs": outputs,
+            "heldout": heldout,
             "decontamination_files": list(settings.decontaminate),
             "repeated_lines": decisions["repeated_lines"],
             "near_duplicate_clusters": decisions["near_duplicate_clusters"],
@@ -187,6 +158,14 @@ class _Run:
             ).items():
                 accounts[self._sources[source].name].add(account)
         return accounts
+
+    def remove_written(self) -> None:
+        """Removes the text files, which have nothing in them."""
+        paths = [shard.path for shard in self._shards]
+        if self._shards and self._settings.heldout_fraction:
+            paths.append(self._settings.heldout_file)
+        for path in paths:
+            os.remove(path)
 
     def remove_stale(self) -> None:
         """Removes files of the series that an earlier run left and this one did not write."""
@@ -327,20 +306,6 @@ class _Run:
                     while block := piece.read(_COPY_BYTES):
                         is_first = False
                         file.write(block)
-
-
-def _describe(sources: Sequence[Source], settings: RunSettings) -> dict[str, Any]:
-    """Returns what the result of a run depends on."""
-    files = [
-        [[path, os.path.getsize(path), os.stat(path).st_mtime_ns] for path in source.files]
-        for source in sources
-    ]
-    run = {
-        name: value
-        for name, value in dataclasses.asdict(settings).items()
-        if name not in _NOT_OF_THE_PLAN
-    }
-    return {**run, "sources": [source.to_json() for source in sources], "files": files}
 
 
 def _finished_report(report_dir: str, plan: dict[str, Any]) -> dict[str, Any] | None:

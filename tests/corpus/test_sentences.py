@@ -208,3 +208,17 @@ def test_sentences_of_a_treebank(real_corpus, marks, least):
         paragraphs += [lines[index : index + 5] for index in range(0, len(lines), 5)]
 
     assert score(split, paragraphs).em > least
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "똑같은 증상이 있었는데 껐다 켜니까 되더라고요",
+        "문을 열었다 닫았다 하면서 놀았다",
+        "하루 종일 왔다 갔다 했다",
+        "오늘 갔다 온 식당입니다",
+        "줬다 뺏는 게 어딨어",
+    ],
+)
+def test_two_verbs_that_take_turns_are_one_sentence(sentence):
+    assert split(sentence) == [sentence]
