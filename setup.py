@@ -21,10 +21,12 @@ setup(
     packages=[
         "deeq_bert.bert",
         "deeq_bert.corpus",
+        "deeq_bert.corpus.readers",
+        "deeq_bert.corpus.rules",
         "deeq_bert.tokenizers",
         "deeq_bert.tokenizers.analyzers",
     ],
-    package_data={"deeq_bert.corpus": ["sample/*"]},
+    package_data={"deeq_bert.corpus": ["sample/*", "sample/raw/*"]},
     install_requires=[
         # 2.13 is the oldest that the tests pass on; 2.12 rounds one of the golden outputs another
         # way.
@@ -41,6 +43,8 @@ setup(
         "mecab": ["python-mecab-ko>=1.3"],
         "vocab": VOCAB_REQUIREMENTS,
         "viz": ["tensorboard>=2.19"],
+        # Corpora that are compressed by zstd.
+        "zst": ["zstandard>=0.22"],
         "test": TEST_REQUIREMENTS,
     },
 )

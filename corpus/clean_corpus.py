@@ -10,6 +10,9 @@ Examples:
     --output_file=corpus/train-@####.txt
 """
 
+import os
+import sys
+
 from absl import flags, logging
 
 from deeq_bert.corpus import pipeline, trial
@@ -253,11 +256,18 @@ def _task_files() -> tuple[str, ...]:
 
 
 def _try(sources: list[Source]) -> None:
-    for source in sources:
-        print(f"#### {source.name}: {len(source.files)} files\n")
-        trials = trial.try_source(source, FLAGS.dry_run_documents, FLAGS.seed, FLAGS.errors)
-        for tried in trials:
-            print(trial.describe(tried))
+    # A terminal may want characters in its own way.
+    sys.stdout.reconfigure(errors="replace")
+    try:
+        for source in sources:
+            print(f"#### {source.name}: {len(source.files)} files\n")
+            trials = trial.try_source(source, FLAGS.dry_run_documents, FLAGS.seed, FLAGS.errors)
+            for tried in trials:
+                print(trial.describe(tried))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What reads this, such as head, has enough; at its exit Python would flush once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_flags() -> None:

@@ -29,6 +29,7 @@ from deeq_bert.tokenizers.processes import map_in_processes
 
 _DECONTAMINATION = "decontamination.npy"
 _COPY_BYTES = 1 << 20
+_PIECE_BYTES = 8 << 20
 
 
 def clean_corpus(sources: Sequence[Source], settings: RunSettings) -> dict[str, Any]:
@@ -94,6 +95,7 @@ class _Run:
         self._work = work
         self._parts: list[Part] = []
         self._shards: list[writing.Shard] = []
+        self._outputs: list[str] = []
 
     def do(self) -> dict[str, Any]:
         """Goes through the stages, and returns the facts for the report."""
@@ -118,9 +120,15 @@ class _Run:
         )
         self._shards = self._plan_shards(cleaned)
         self._write_shards(cleaned, decisions["kept_shares"])
+        self._outputs = [shard.path for shard in self._shards]
+        if not self._output.is_series:
+            self._outputs = [self._output.path(1)]
+            _join([shard.path for shard in self._shards], self._outputs[0])
         if settings.heldout_fraction:
-            self._join_heldout()
-        outputs = [_described_file(shard.path) for shard in self._shards]
+            folder = self._work.path
+            pieces = [writing.heldout_path(folder, shard.index) for shard in self._shards]
+            _join(pieces, settings.heldout_file)
+        outputs = list(map(_described_file, self._outputs))
         heldout = _described_file(settings.heldout_file) if settings.heldout_fraction else None
         return self._facts(outputs, heldout, decisions)
 
@@ -161,17 +169,16 @@ class _Run:
 
     def remove_written(self) -> None:
         """Removes the text files, which have nothing in them."""
-        paths = [shard.path for shard in self._shards]
-        if self._shards and self._settings.heldout_fraction:
+        paths = list(self._outputs)
+        if paths and self._settings.heldout_fraction:
             paths.append(self._settings.heldout_file)
         for path in paths:
             os.remove(path)
 
     def remove_stale(self) -> None:
         """Removes files of the series that an earlier run left and this one did not write."""
-        written = {shard.path for shard in self._shards}
         for path in self._output.existing():
-            if path not in written:
+            if path not in self._outputs:
                 logging.warning("%s is of an earlier run and is removed.", path)
                 os.remove(path)
 
@@ -224,18 +231,24 @@ class _Run:
         return path
 
     def _plan_shards(self, cleaned: Sequence[part_cleaning.CleanedPart]) -> list[writing.Shard]:
-        """Joins neighbouring parts to files of a good size; without a series, to one."""
+        """Joins neighbouring parts to files of a good size.
+
+        Where there is to be one file, they are pieces of it, so that several processes can write.
+        """
+        is_series = self._output.is_series
+        full = self._settings.shard_mb * 1e6 if is_series else _PIECE_BYTES
         shards: list[writing.Shard] = []
         waiting: list[tuple[int, int]] = []
         num_bytes = 0
         for part, result in zip(self._parts, cleaned):
             waiting.append((part.index, part.source))
             num_bytes += result.num_bytes
-            is_last = part is self._parts[-1]
-            is_full = self._output.is_series and num_bytes >= self._settings.shard_mb * 1e6
-            if is_last or is_full:
-                path = self._output.path(len(shards) + 1)
-                shards.append(writing.Shard(len(shards), path, tuple(waiting)))
+            if part is self._parts[-1] or num_bytes >= full:
+                index = len(shards)
+                path = self._output.path(index + 1)
+                if not is_series:
+                    path = self._work.file(f"shard-{index:05d}.text")
+                shards.append(writing.Shard(index, path, tuple(waiting)))
                 waiting, num_bytes = [], 0
         return shards
 
@@ -295,17 +308,18 @@ class _Run:
             weights.append(weight)
         return tuple(weights)
 
-    def _join_heldout(self) -> None:
-        with atomic_outputs([self._settings.heldout_file]) as (file,):
-            is_first = True
-            for shard in self._shards:
-                path = writing.heldout_path(self._work.path, shard.index)
-                with open(path, "rb") as piece:
-                    if os.path.getsize(path) and not is_first:
-                        file.write(b"\n")
-                    while block := piece.read(_COPY_BYTES):
-                        is_first = False
-                        file.write(block)
+
+def _join(pieces: Sequence[str], path: str) -> None:
+    """Joins text files to one, with a blank line between them."""
+    with atomic_outputs([path]) as (file,):
+        is_first = True
+        for piece_path in pieces:
+            with open(piece_path, "rb") as piece:
+                if os.path.getsize(piece_path) and not is_first:
+                    file.write(b"\n")
+                while block := piece.read(_COPY_BYTES):
+                    is_first = False
+                    file.write(block)
 
 
 def _finished_report(report_dir: str, plan: dict[str, Any]) -> dict[str, Any] | None:

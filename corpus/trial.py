@@ -4,10 +4,13 @@ import dataclasses
 import random
 from collections.abc import Iterator
 
+from absl import logging
+
 from deeq_bert.corpus.accounting import Account, shorten
 from deeq_bert.corpus.cleaning import Cleaner
 from deeq_bert.corpus.planning import FilePart, read_part
 from deeq_bert.corpus.readers.base import BrokenRecord, Document
+from deeq_bert.corpus.report_text import visible, visible_line
 from deeq_bert.corpus.sources import Source
 
 # So many documents are looked at, over the files; a corpus is not read to its end.
@@ -50,24 +53,26 @@ def try_source(source: Source, num_documents: int, seed: int, errors: str) -> It
 def describe(trial: Trial) -> str:
     """Returns a trial as text for the terminal."""
     document = trial.document
-    parts = [f"== {document.id}" + (f" · {document.title}" if document.title else "")]
+    title = f" · {visible_line(document.title)}" if document.title else ""
+    parts = [f"== {visible_line(document.id)}{title}"]
     parts.append("before:")
-    parts.extend(f"  {shorten(paragraph)}" for paragraph in document.paragraphs)
+    parts.extend(f"  {visible(shorten(paragraph))}" for paragraph in document.paragraphs)
     for name, before, after in trial.changes:
         parts.append(f"{name}:")
-        parts.append(f"  - {before}")
+        parts.append(f"  - {visible(before)}")
         if after is not None:
-            parts.append(f"  + {after}")
+            parts.append(f"  + {visible(after)}")
     parts.append("after:" if trial.lines else "after: nothing, it is dropped")
-    parts.extend(f"  {line}" for line in trial.lines)
+    parts.extend(f"  {visible(line)}" for line in trial.lines)
     return "\n".join(parts) + "\n"
 
 
 def _choose(source: Source, num_documents: int, seed: int, errors: str) -> list[Document]:
-    """Takes documents at random, in their order (reservoir sampling)."""
+    """Takes documents at random, in their order (reservoir sampling); tells of broken records."""
     chosen: list[tuple[int, Document]] = []
     generator = random.Random(seed)
     seen = 0
+    broken: list[BrokenRecord] = []
     files = list(source.files)
     generator.shuffle(files)
     share = -(-_DOCUMENTS_LOOKED_AT // len(files))
@@ -76,7 +81,11 @@ def _choose(source: Source, num_documents: int, seed: int, errors: str) -> list[
             break
         of_file = 0
         for record in read_part(source, FilePart(path), errors):
-            if isinstance(record, BrokenRecord) or not isinstance(record, Document):
+            if isinstance(record, BrokenRecord):
+                broken.append(record)
+                if len(broken) >= _DOCUMENTS_LOOKED_AT:
+                    break
+            if not isinstance(record, Document):
                 continue
             seen += 1
             of_file += 1
@@ -86,4 +95,12 @@ def _choose(source: Source, num_documents: int, seed: int, errors: str) -> list[
                 chosen[place] = (seen, record)
             if of_file >= share:
                 break
+    if broken:
+        logging.warning(
+            "%s: %d records cannot be read and are left out; the first is %s: %s.",
+            source.name,
+            len(broken),
+            broken[0].place,
+            broken[0].problem,
+        )
     return [document for _, document in sorted(chosen, key=lambda pair: pair[0])]

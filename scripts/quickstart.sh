@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs the project into .venv and goes the whole way on the Korean sample of corpus/sample: two
-# vocabularies, one of WordPieces and one of morphemes; with each of them records, and a tiny model
-# that is pre-trained and evaluated. Everything made goes to out/quickstart.
+# Installs the project into .venv and goes the whole way on the raw Korean files of
+# corpus/sample/raw: cleans them into text, some of it held out; makes two vocabularies, one of
+# WordPieces and one of morphemes; with each of them records, and a tiny model that is pre-trained
+# and evaluated. Everything made goes to out/quickstart.
 #
 #   bash scripts/quickstart.sh            a second run goes on where the first one stopped
 #   bash scripts/quickstart.sh --fresh    removes out/quickstart first
@@ -12,7 +13,6 @@ set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-sample=corpus/sample
 out=out/quickstart
 max_seq_length=64
 max_predictions_per_seq=10
@@ -27,23 +27,31 @@ main() {
   cd "$root"
   [[ $# == 0 ]] || rm -rf "$out"
   local tokenizer
+  clean_corpus
   # The sizes are what so small a text has to give, and so is what counts as a rare character.
   build_vocabulary wordpiece 1500 2
   build_vocabulary deeq 1300 1
   run_in_environment python tokenizers/show_tokens.py --text="그는 책을 읽었다고 했다." \
     --vocab_file="$out/wordpiece/vocab.txt,$out/deeq/vocab.txt"
   for tokenizer in wordpiece deeq; do
-    make_records "$tokenizer" sample train
-    make_records "$tokenizer" heldout heldout
+    make_records "$tokenizer" train train
+    make_records "$tokenizer" train-heldout heldout
     pretrain "$tokenizer"
   done
   show_results
 }
 
+clean_corpus() {
+  logged "$out/corpus.log" 18 python corpus/clean_corpus.py \
+    --manifest_file=corpus/sample/raw/sources.json \
+    --output_file="$out/corpus/train.txt" \
+    --heldout_fraction=0.15
+}
+
 build_vocabulary() {
   logged "$out/$1/vocab.log" 2 python tokenizers/build_vocab.py \
     --tokenizer="$1" \
-    --input_file="$sample/sample.txt" \
+    --input_file="$out/corpus/train.txt" \
     --vocab_size="$2" \
     --min_char_frequency="$3" \
     --output_file="$out/$1/vocab.txt"
@@ -52,7 +60,7 @@ build_vocabulary() {
 make_records() {
   logged "$out/$1/$3.log" 3 python bert/create_pretraining_data.py \
     --tokenizer="$1" \
-    --input_file="$sample/$2.txt" \
+    --input_file="$out/corpus/$2.txt" \
     --vocab_file="$out/$1/vocab.txt" \
     --do_lower_case=False \
     --max_seq_length="$max_seq_length" \
@@ -68,6 +76,7 @@ logged() {
   run_in_environment "$@" 2>"$log" || status=$?
   if ((status)); then
     tail -n 20 "$log" >&2
+    printf 'bash scripts/quickstart.sh --fresh starts over.\n' >&2
     exit "$status"
   fi
   tail -n "$lines" "$log" | sed -E 's/^I[^]]*\] /  /'
@@ -85,10 +94,10 @@ pretrain() {
     --max_seq_length="$max_seq_length" \
     --max_predictions_per_seq="$max_predictions_per_seq" \
     --train_batch_size=32 \
-    --num_train_steps=800 \
-    --num_warmup_steps=80 \
+    --num_train_steps=500 \
+    --num_warmup_steps=50 \
     --learning_rate=5e-4 \
-    --save_checkpoints_steps=400 \
+    --save_checkpoints_steps=250 \
     --log_steps=100 || status=$?
   if ((status)); then
     printf 'Pre-training stopped. The same command goes on from the last checkpoint in %s;\n' \
@@ -113,7 +122,7 @@ show_results() {
   done
   printf '\nThe losses of the two do not compare: a morpheme is another thing to guess than a piece'
   printf '\nof a word. What a tokenizer is worth shows in tasks.\n'
-  printf '\nNext: your own text. README.md, "From text to a checkpoint", goes through the stages.\n'
+  printf '\nNext: your own text. README.md, "Clean the corpus" and on, goes through the stages.\n'
 }
 
 main "$@"

@@ -21,31 +21,72 @@ def bash_blocks(text: str) -> list[str]:
     return re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
+def output_blocks(text: str) -> list[str]:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for language, block in blocks if not language]
+
+
+def without_speed(line: str) -> str:
+    """Returns a line of the log without its time and place, and without speeds."""
+    line = re.sub(r"^[IWE]\d{4} .*?\] ", "", line)
+    line = re.sub(r"[\d.]+ MB/s in all: .*", "… MB/s", line)
+    # The last column of the table of sources.
+    return re.sub(r"^(\S+(?: +[\d.]+){6}) +[\d.]+$", r"\1", line)
+
+
 def test_the_first_block_is_the_set_up(readme, repository):
     # tests/test_quickstart.py runs the one, and what runs this test is the other.
     assert bash_blocks(readme)[0].splitlines() == SET_UP
     assert SET_UP[1] in (repository / ".ci" / "run").read_text()
 
 
-def test_the_journey_runs_as_written(readme, repository, tmp_path):
-    for folder in ("bert", "configs", "corpus", "scripts", "tokenizers"):
-        shutil.copytree(repository / folder, tmp_path / folder)
+class Journey:
+    """What the commands of README.md made and said."""
+
+    def __init__(self, folder: pathlib.Path, completed: subprocess.CompletedProcess):
+        self.folder = folder
+        self.completed = completed
+
+
+@pytest.fixture(scope="module")
+def journey(repository, tmp_path_factory) -> Journey:
+    """All commands but those of the set-up, one after the other."""
+    folder = tmp_path_factory.mktemp("journey")
+    for name in ("bert", "configs", "corpus", "scripts", "tokenizers"):
+        shutil.copytree(repository / name, folder / name)
     programs = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-    journey = "\n".join(bash_blocks(readme)[1:])
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    commands = "\n".join(bash_blocks(readme)[1:])
     completed = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", journey],
-        cwd=tmp_path,
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=folder,
         env={**os.environ, "PATH": programs},
         capture_output=True,
         text=True,
     )
+    return Journey(folder, completed)
+
+
+def test_the_journey_runs_as_written(journey, readme):
+    completed = journey.completed
     assert completed.returncode == 0, completed.stderr
-    results = (tmp_path / "out" / "bert" / "model" / "eval_results.txt").read_text()
+    results = (journey.folder / "out" / "bert" / "model" / "eval_results.txt").read_text()
     assert completed.stdout.endswith(results)
     (table,) = re.findall(r"^```\n(deeq \(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     assert table in completed.stdout
     for summary in re.findall(r"^(?:Read|Wrote) .*", readme, re.MULTILINE):
         assert summary in completed.stderr
+
+
+def test_cleaning_says_what_is_shown(journey, readme):
+    said = {without_speed(line) for line in journey.completed.stderr.splitlines()}
+    said |= set(journey.completed.stdout.splitlines())
+    cleaning = readme.split("\n## Clean the corpus\n")[1].split("\n## From text to a checkpoint\n")[
+        0
+    ]
+    shown = [line for block in output_blocks(cleaning) for line in block.splitlines()]
+    assert len(shown) > 50
+    assert [line for line in shown if without_speed(line) not in said and line not in said] == []
 
 
 def test_the_korean_readme_shows_the_same_commands_and_output(readme, repository):
@@ -68,9 +109,13 @@ def test_links_lead_somewhere(name, repository):
 
 
 def test_flags_of_the_table_exist(readme, run_script):
+    scripts = {
+        "clean_corpus": "corpus",
+        "create_pretraining_data": "bert",
+        "run_pretraining": "bert",
+    }
     help_text = {
-        name: run_script(f"bert/{name}.py", "--help").stdout
-        for name in ("create_pretraining_data", "run_pretraining")
+        name: run_script(f"{folder}/{name}.py", "--help").stdout for name, folder in scripts.items()
     }
     rows = re.findall(r"^\| `--(\w+)`.*? \| (\w+) \|", readme, re.MULTILINE)
     assert rows

@@ -40,6 +40,25 @@ def corpus(repository, tmp_path):
     }
 
 
+def test_raw_files_then_text_then_records(run_stage, repository, tmp_path):
+    variables = {
+        "SOURCES": str(repository / "corpus" / "sample" / "raw" / "sources.json"),
+        "CORPUS": str(tmp_path / "my text"),
+        "VOCAB_FILE": str(repository / "corpus" / "sample" / "vocab.txt"),
+        "RECORDS": str(tmp_path / "records"),
+    }
+    cleaned = run_stage("clean_corpus.sh", "--heldout_fraction=0.2", **variables)
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert "\n\n" in (tmp_path / "my text" / "heldout.txt").read_text("utf-8")
+    again = run_stage("clean_corpus.sh", "--heldout_fraction=0.2", **variables)
+    assert "All of this is done already" in again.stderr
+
+    made = run_stage("create_pretraining_data.sh", **variables)
+    assert made.returncode == 0, made.stderr
+    # What is held out is no text to train on.
+    assert [path.name for path in (tmp_path / "records").glob("*.tf")] == ["train-0001.tf"]
+
+
 def test_records_then_pretraining(run_stage, corpus, repository, tmp_path):
     made = run_stage("create_pretraining_data.sh", **corpus)
     assert made.returncode == 0, made.stderr

@@ -44,6 +44,13 @@ def test_the_files_of_a_series_are_found(tmp_path):
     assert found == [f"{tmp_path}/train-{number}.txt" for number in ("0001", "0002", "10000")]
 
 
+@pytest.mark.parametrize("other", ["train-0007.txt", "train-0001.txt", "./train-12345.txt"])
+def test_another_output_under_a_name_of_the_series_is_refused(tmp_path, other):
+    output = OutputName(f"{tmp_path}/train-@####.txt")
+    with pytest.raises(InputError, match="--output_file writes, too"):
+        check_outputs(output, [], [f"{tmp_path}/{other}"])
+
+
 def test_an_input_that_is_an_output_is_refused(tmp_path):
     path = tmp_path / "news.txt"
     path.write_text("글")
