@@ -20,13 +20,17 @@ setup(
     package_dir={"deeq_bert": "."},
     packages=[
         "deeq_bert.bert",
+        "deeq_bert.configs.corpus",
         "deeq_bert.corpus",
         "deeq_bert.corpus.readers",
         "deeq_bert.corpus.rules",
         "deeq_bert.tokenizers",
         "deeq_bert.tokenizers.analyzers",
     ],
-    package_data={"deeq_bert.corpus": ["sample/*", "sample/raw/*"]},
+    package_data={
+        "deeq_bert.configs.corpus": ["*.json"],
+        "deeq_bert.corpus": ["sample/*", "sample/raw/*"],
+    },
     install_requires=[
         # 2.13 is the oldest that the tests pass on; 2.12 rounds one of the golden outputs another
         # way.

@@ -116,8 +116,9 @@ flags.DEFINE_float(
 flags.DEFINE_integer(
     "repeated_lines",
     20,
-    "A line that comes so many times, in as many documents as --repeated_line_documents says, is "
-    "boilerplate and is dropped everywhere. At least 2, or 0 for never.",
+    "A line of 20 characters or more that comes so many times, in as many documents as "
+    "--repeated_line_documents says, is boilerplate and is dropped everywhere; of shorter ones one "
+    "stays. At least 2, or 0 for never.",
 )
 flags.DEFINE_integer(
     "repeated_line_documents", 10, "In how many documents it must come. At least 1."
@@ -136,8 +137,8 @@ flags.DEFINE_float(
 flags.DEFINE_string(
     "heldout_file",
     None,
-    "Where they go. Without it, the name of --output_file with -heldout.txt in the place of number "
-    "and ending.",
+    "Where they go. Without it, heldout- and the name of --output_file without its number, so that "
+    "no pattern for the text finds them.",
 )
 flags.DEFINE_string(
     "decontaminate",
@@ -192,7 +193,7 @@ def main() -> None:
     report_dir = FLAGS.report_dir or f"{output.stem}-report"
     settings = RunSettings(
         output_file=FLAGS.output_file,
-        heldout_file=FLAGS.heldout_file or f"{output.stem}-heldout.txt",
+        heldout_file=FLAGS.heldout_file or output.heldout_path,
         report_dir=report_dir,
         heldout_fraction=FLAGS.heldout_fraction,
         near_dedup=FLAGS.near_dedup,

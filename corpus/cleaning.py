@@ -1,5 +1,6 @@
 """The way of documents through the rules: text rules, sentence splitting, filters."""
 
+import re
 from collections.abc import Sequence
 
 from deeq_bert.corpus.accounting import Account
@@ -8,6 +9,9 @@ from deeq_bert.corpus.rules import catalogue
 from deeq_bert.corpus.rules.base import DocumentFilter, LineFilter, TextRule, uncommon_characters
 from deeq_bert.corpus.settings import SourceSettings
 from deeq_bert.corpus.splitters import make_splitter
+
+# What ends a line for some programs, beside "\n".
+_LINE_BREAKS = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 # The name under which documents stand that lost their last line.
 NOTHING_LEFT = "nothing_left"
@@ -49,7 +53,7 @@ class Cleaner:
         is several times as fast as one by one. They do not look across lines.
         """
         texts = [self._text(document, account) for document in documents]
-        block = self._apply_text_rules("\n".join(texts), account)
+        block = _LINE_BREAKS.sub(" ", self._apply_text_rules("\n".join(texts), account))
         lines = block.split("\n")
         cleaned = []
         end = 0

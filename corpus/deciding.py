@@ -10,7 +10,7 @@ from absl import logging
 
 from deeq_bert.corpus import part_cleaning, writing
 from deeq_bert.corpus.accounting import shorten
-from deeq_bert.corpus.deduplication import read_decisions, read_hashes
+from deeq_bert.corpus.deduplication import KEEP, read_decisions, read_hashes
 from deeq_bert.corpus.exact_duplicates import RepeatedLines, find_duplicates
 from deeq_bert.corpus.near_duplicates import find_near_duplicates
 from deeq_bert.corpus.sources import Source
@@ -188,8 +188,13 @@ class _Decider:
             held[documents.indices] = writing.is_held_out(
                 documents.hashes, self._settings.seed, self._settings.heldout_fraction
             )
+            held &= ~self._dropped_documents(part)
             lines = read_hashes(self._work.part_file(part, part_cleaning.LINES))
-            hashes.append(np.unique(lines.hashes[held[lines.groups]]))
+            is_held = held[lines.groups]
+            decisions = read_decisions(self._work.part_file(part, writing.LINE_DECISIONS))
+            # What was dropped from the text that is held out may be in the other.
+            is_held &= decisions[lines.indices] == KEEP
+            hashes.append(np.unique(lines.hashes[is_held]))
         content = io.BytesIO()
         np.save(content, np.unique(np.concatenate(hashes)), allow_pickle=False)
         write_atomically(self._work.file(writing.HELDOUT_LINES), content.getvalue())
@@ -240,7 +245,7 @@ class _Texts:
     def _of_part(self, part: int) -> list[str]:
         if part != self._part:
             path = self._work.part_file(part, part_cleaning.TEXT)
-            with open(path, encoding="utf-8") as file:
-                self._documents = file.read().split("\n\n")
+            with open(path, "rb") as file:
+                self._documents = file.read().decode("utf-8").split("\n\n")
             self._part = part
         return self._documents

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from deeq_bert.corpus.deduplication import hash_text
 from deeq_bert.corpus.readers.input_file import InputFile, OverlongLine
 from deeq_bert.corpus.readers.selection import ending_of
+from deeq_bert.corpus.rules import catalogue
+from deeq_bert.corpus.rules.base import uncommon_characters
 from deeq_bert.corpus.sentences import split
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.files import atomic_outputs
@@ -55,7 +57,8 @@ def task_hashes(files: Sequence[str]) -> np.ndarray:
     """Returns the hashes of the sentences in the files of tasks.
 
     Each line's fields count, and the sentences in them: a field is what stands between tabs, or as
-    csv or JSON have it, so that the files of tasks need no description.
+    csv or JSON have it, so that the files of tasks need no description. They count as they are, and
+    as the text rules leave them.
 
     Args:
       files: .json is read whole, each line of .jsonl is JSON, .csv has commas and quotes; other
@@ -67,12 +70,14 @@ def task_hashes(files: Sequence[str]) -> np.ndarray:
     Raises:
       InputError: A file cannot be read, or none of its text is long enough.
     """
+    clean = _cleaner()
     hashes: set[int] = set()
     for path in files:
         before = len(hashes)
         texts = 0
         for text in _texts(path):
-            for candidate in {text, *split(text)}:
+            cleaned = clean(text)
+            for candidate in {text, *split(text), cleaned, *split(cleaned)}:
                 normal = normalize(candidate)
                 if len(normal) >= MIN_CHARACTERS:
                     hashes.add(hash_text(normal))
@@ -91,6 +96,18 @@ def write_task_hashes(path: str, hashes: np.ndarray) -> None:
     np.save(content, hashes, allow_pickle=False)
     with atomic_outputs([path]) as (file,):
         file.write(content.getvalue())
+
+
+def _cleaner() -> Callable[[str], str]:
+    """Returns what does to a text what the rules do to the corpus before it is compared."""
+    rules = catalogue.make_rules(catalogue.TEXT_RULES, {})
+
+    def clean(text: str) -> str:
+        for _, rule in rules:
+            text = rule(text, uncommon_characters(text))
+        return text
+
+    return clean
 
 
 def _texts(path: str) -> Iterator[str]:

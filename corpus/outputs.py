@@ -42,6 +42,12 @@ class OutputName:
         bare = self._before if self.is_series else os.path.splitext(name)[0]
         self.stem = os.path.join(folder, bare.rstrip("-_.") or "corpus")
 
+    @property
+    def heldout_path(self) -> str:
+        """Where held-out text goes unless told otherwise: no pattern for the others finds it."""
+        folder, name = os.path.split(self.stem)
+        return os.path.join(folder, f"heldout-{name}.txt")
+
     def path(self, number: int) -> str:
         """Returns the path of the file with this number, from 1; without a place, the only one."""
         digits = f"{number:0{self._digits}d}" if self.is_series else ""

@@ -1,6 +1,7 @@
 """The text files of a corpus, written from its cleaned parts and what was decided on them."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
@@ -11,7 +12,7 @@ from deeq_bert.corpus.accounting import Account
 from deeq_bert.corpus.cleaning import NOTHING_LEFT
 from deeq_bert.corpus.deduplication import (
     DUPLICATE,
-    KEEP,
+    REPEATED,
     REPEATED_FIRST,
     contains,
     hash_text,
@@ -141,8 +142,8 @@ class ShardWriter:
     ) -> Iterator[tuple[list[str], bool]]:
         """Yields the documents of a part that are written, and whether they are held out."""
         settings = self._settings
-        with open(part_file(settings.folder, part, part_cleaning.TEXT), encoding="utf-8") as file:
-            text = file.read()
+        with open(part_file(settings.folder, part, part_cleaning.TEXT), "rb") as file:
+            text = file.read().decode("utf-8")
         documents = text.split("\n\n") if text else []
         line_codes, heldout_lines = self._line_codes(part, source)
         document_rules = self._document_rules(part, len(documents))
@@ -157,35 +158,32 @@ class ShardWriter:
                 account.enter_removed_document(document_rules[number], lines)
                 continue
             codes = line_codes[begin:end]
-            if codes.strip(b"\0"):
-                lines = _keep(lines, codes, account)
+            elsewhere = b"" if held[number] else heldout_lines[begin:end]
+            if codes.strip(b"\0") or elsewhere.strip(b"\0"):
+                lines = _keep(lines, codes, elsewhere, account)
                 if not lines:
                     account.rule(NOTHING_LEFT).removed_documents += 1
                     continue
             if held[number]:
                 yield lines, True
                 continue
-            if heldout_lines and heldout_lines[begin:end].strip(b"\0"):
-                lines = _keep_unheld(lines, heldout_lines[begin:end], account)
-                if not lines:
-                    account.rule(NOTHING_LEFT).removed_documents += 1
-                    continue
             if not copies[number]:
                 account.enter_removed_document(NOT_TAKEN, lines)
             for _ in range(copies[number]):
                 yield lines, False
 
     def _line_codes(self, part: int, source: int) -> tuple[bytes, bytes]:
-        """Returns the decision on each line, and which lines are held out elsewhere."""
+        """Returns the decision on each line, and which lines are held out; b"" for none at all."""
         folder = self._settings.folder
+        codes = heldout = b""
         if "lines" in self._sources[source].settings.deduplicate:
-            return read_decisions(part_file(folder, part, LINE_DECISIONS)).tobytes(), b""
-        if self._heldout_lines is None:
-            return b"", b""
-        hashes, indices, _ = read_hashes(part_file(folder, part, part_cleaning.LINES))
-        heldout = np.zeros(len(hashes), dtype=np.uint8)
-        heldout[indices] = contains(self._heldout_lines, hashes)
-        return b"", heldout.tobytes()
+            codes = read_decisions(part_file(folder, part, LINE_DECISIONS)).tobytes()
+        if self._heldout_lines is not None:
+            hashes, indices, _ = read_hashes(part_file(folder, part, part_cleaning.LINES))
+            is_held = np.zeros(len(hashes), dtype=np.uint8)
+            is_held[indices] = contains(self._heldout_lines, hashes)
+            heldout = is_held.tobytes()
+        return codes, heldout
 
     def _document_rules(self, part: int, num_documents: int) -> list[str]:
         """Returns for each document the rule that removes it, or ""."""
@@ -221,23 +219,16 @@ def shard_accounts(folder: str, index: int, num_samples: int) -> dict[int, Accou
     }
 
 
-def _keep(lines: list[str], codes: bytes, account: Account) -> list[str]:
+def _keep(lines: list[str], codes: bytes, heldout: bytes, account: Account) -> list[str]:
+    """Returns the lines that stay, by the decision on each and whether it is held out."""
     kept = []
-    for line, code in zip(lines, codes):
+    for line, code, held in itertools.zip_longest(lines, codes, heldout, fillvalue=0):
         is_long = len(line) >= MIN_REPEATED_CHARACTERS
-        if code == KEEP or (code == REPEATED_FIRST and not is_long):
-            kept.append(line)
-        elif code == DUPLICATE or not is_long:
-            account.enter_removed_line(DUPLICATE_LINE, line)
-        else:
+        if is_long and code in (REPEATED, REPEATED_FIRST):
             account.enter_removed_line(REPEATED_LINE, line)
-    return kept
-
-
-def _keep_unheld(lines: list[str], is_held: bytes, account: Account) -> list[str]:
-    kept = []
-    for line, held in zip(lines, is_held):
-        if held:
+        elif code in (DUPLICATE, REPEATED):
+            account.enter_removed_line(DUPLICATE_LINE, line)
+        elif held:
             account.enter_removed_line(HELDOUT_LINE, line)
         else:
             kept.append(line)

@@ -25,6 +25,8 @@ def check(name: str) -> str:
         info = codecs.lookup(name)
         if not info._is_text_encoding:
             raise LookupError
+        # Some, such as idna, are for one word.
+        "\ufffd".encode(name, "ignore")
     except (LookupError, ValueError):
         raise InputError(
             f"--encoding={name}: not an encoding. Give utf-8, cp949, utf-16-le or another name "

@@ -16,6 +16,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
+LINES = {"reader.paragraphs": "line"}
 # Name, files, kind of source, reader or "", changes of the configuration.
 SOURCES = [
     ("blogs/nacyot_rss_xml", "corpus/blogs/nacyot_rss_xml/*.xml", "web", "rss", {}),
@@ -45,8 +46,8 @@ SOURCES = [
         "comments/malicious_csv",
         "corpus/comments/malicious_csv/*.csv",
         "comments",
-        "",
-        {"reader.delimiter": "\\t", "reader.text": "content"},
+        "tsv",
+        {"reader.text": "content"},
     ),
     (
         "dialog/chatbot_csv",
@@ -56,11 +57,18 @@ SOURCES = [
         {"reader.text": "Q,A"},
     ),
     (
-        "dialog/3i4k_txt",
-        "corpus/dialog/3i4k_txt/*.txt",
+        "dialog/3i4k_txt intodep",
+        "corpus/dialog/3i4k_txt/intodep.txt",
         "dialogue",
         "tsv",
         {"reader.header": False, "reader.text": "3"},
+    ),
+    (
+        "dialog/3i4k_txt fci",
+        "corpus/dialog/3i4k_txt/fci.txt",
+        "dialogue",
+        "tsv",
+        {"reader.header": False, "reader.text": "2"},
     ),
     (
         "dialog/parakqc_txt",
@@ -87,7 +95,7 @@ SOURCES = [
     ("docs/rust_book_md", "corpus/docs/rust_book_md/**/*.md", "web", "", {}),
     ("docs/d2l_md", "corpus/docs/d2l_md/**/*.md", "web", "", {}),
     ("docs/korean_html", "corpus/docs/korean_html/**/*.html", "web", "", {}),
-    ("docs/python_txt", "corpus/docs/python_txt/**/*.txt", "web", "rst", {}),
+    ("docs/python_txt", "corpus/docs/python_txt/**/*.txt", "web", "rst", LINES),
     ("law/konlpy_txt", "corpus/law/konlpy_txt/**/*.txt", "books", "", {"reader.documents": "file"}),
     ("law/statutes_md", "corpus/law/statutes_md/**/*.md", "books", "", {}),
     (
@@ -209,7 +217,7 @@ def main() -> None:
 def clean(source: tuple, options: argparse.Namespace) -> str | None:
     """Returns a row of the table, or None where the run failed."""
     name, patterns, kind, reader, changes = source
-    stem = options.output_dir / name.replace("/", "-")
+    stem = options.output_dir / name.replace("/", "-").replace(" ", "-")
     files = ",".join(os.path.join(options.data_dir, part) for part in patterns.split(","))
     command = [
         sys.executable,
@@ -238,8 +246,8 @@ def clean(source: tuple, options: argparse.Namespace) -> str | None:
     return (
         f"| {name} | {total['files']:,} | {total['documents_in']:,} | {total['documents_out']:,} "
         f"| {total['lines_in']:,} | {total['sentences']:,} | {total['lines_out']:,} "
-        f"| {total['bytes_in'] / 1e6:.2f} | {total['bytes_out'] / 1e6:.2f} | {total['mb_per_cpu_second']:.1f} "
-        f"({seconds:.0f} s) | {frequent} |"
+        f"| {total['bytes_in'] / 1e6:.2f} | {total['bytes_out'] / 1e6:.2f} "
+        f"| {total['mb_per_cpu_second']:.1f} ({seconds:.0f} s) | {frequent} |"
     )
 
 

@@ -108,7 +108,7 @@ def test_the_sample_manifest_goes_through(clean, repository, tmp_path):
     assert all(source["lines_out"] for source in report["sources"].values())
     assert_balanced(report)
     assert_is_corpus(tmp_path / "train-01.txt")
-    assert_is_corpus(tmp_path / "train-heldout.txt")
+    assert_is_corpus(tmp_path / "heldout-train.txt")
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def whole(run_script, big, tmp_path_factory) -> pathlib.Path:
 
 
 def test_an_undisturbed_run_leaves_a_corpus_and_accounts_that_balance(whole):
-    names = ["train-01.txt", "train-02.txt", "train-heldout.txt", "train-report"]
+    names = ["heldout-train.txt", "train-01.txt", "train-02.txt", "train-report"]
     assert sorted(os.listdir(whole)) == names
     for path in whole.glob("*.txt"):
         assert_is_corpus(path)

@@ -98,7 +98,6 @@ def test_the_hashes_come_back_from_their_file(tmp_path):
         ("a.json", '{"text": ', "a.json is not JSON"),
         ("a.json", "[" * 100_000, "a.json is not JSON"),
         ("a.jsonl", f'{{"text": "{SENTENCE}"}}\nrubbish\n', "a.jsonl is not JSON"),
-        ("a.csv", '"' + "가" * 200_000 + '"\n', "a.csv: .*Mend the file"),
     ],
 )
 def test_a_file_that_is_none_of_a_task_is_named(tmp_path, name, content, message):
@@ -116,3 +115,11 @@ def test_a_file_that_adds_nothing_new_is_no_error(tmp_path):
 def test_a_missing_file_is_named():
     with pytest.raises(InputError, match="Cannot read nowhere.txt"):
         task_hashes(["nowhere.txt"])
+
+
+def test_a_sentence_is_found_that_the_rules_change_in_the_corpus(tmp_path):
+    task = tmp_path / "test.tsv"
+    task.write_text("1\t대한민국(大韓民國)의 수도는 서울특별시라고 한다\t0\n", encoding="utf-8")
+    hashes = task_hashes([str(task)])
+    drops = Decontamination(hashes).drops
+    assert drops("대한민국의 수도는 서울특별시라고 한다.", frozenset())

@@ -187,7 +187,6 @@ def test_heldout_text_is_in_no_training_text(tmp_path, what):
     assert_balanced(result)
 
 
-@pytest.mark.xfail(strict=True, reason="writing: heldout lines of sources that keep equal lines")
 @pytest.mark.parametrize("first, second", [("", "documents,lines"), ("documents,lines", "")])
 def test_heldout_text_of_one_source_is_not_in_that_of_another(tmp_path, first, second):
     one = write(tmp_path / "one.txt", *numbered(200))
