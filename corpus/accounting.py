@@ -13,6 +13,7 @@ import numpy as np
 MAX_SAMPLE_CHARACTERS = 600
 # A line of up to so many characters is in the first bin, one of up to the next in the second ...
 LENGTH_BINS = (5, 10, 20, 40, 60, 80, 120, 160, 240, 320, 480, 640, 1000, 2000)
+_LINE_FEED = ord("\n")
 CHARACTER_CLASSES = ("hangul", "jamo", "hanja", "kana", "latin", "digit", "space", "other")
 
 _RANGES = {
@@ -37,15 +38,9 @@ def _class_table() -> np.ndarray:
 _CLASS_OF = _class_table()
 
 
-def count_classes(text: str) -> np.ndarray:
-    """Returns how many characters of `text` are of each of CHARACTER_CLASSES."""
-    units = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")
-    return np.bincount(_CLASS_OF[units], minlength=len(CHARACTER_CLASSES))
-
-
-def count_lengths(lengths: Sequence[int]) -> np.ndarray:
+def count_lengths(lengths: np.ndarray) -> np.ndarray:
     """Returns how many of the lengths are in each of the bins of LENGTH_BINS, and above."""
-    bins = np.searchsorted(LENGTH_BINS, np.asarray(lengths, dtype=np.int64))
+    bins = np.searchsorted(LENGTH_BINS, lengths)
     return np.bincount(bins, minlength=len(LENGTH_BINS) + 1)
 
 
@@ -255,24 +250,34 @@ class Account:
         samples.offer(place, sample)
         self.broken[problem] = (count + 1, samples)
 
-    def enter_output(self, documents: Sequence[Sequence[str]]) -> None:
-        """Enters documents that are written."""
-        lines = [line for document in documents for line in document]
+    def enter_output(self, documents: Sequence[str]) -> None:
+        """Enters documents that are written: the lines of each, with line feeds between them.
+
+        In lengths and classes, characters beyond U+FFFF count twice.
+        """
+        if not documents:
+            return
+        text = "\n\n".join(documents)
+        units = np.frombuffer(text.encode("utf-16-le"), dtype="<u2")
+        line_feeds = np.append(np.flatnonzero(units == _LINE_FEED), len(units))
+        lengths = np.diff(line_feeds, prepend=-1) - 1
+        # Blank lines, which end all documents but the last.
+        ends = np.append(np.flatnonzero(lengths == 0), len(lengths))
         self.documents_out += len(documents)
-        self.lines_out += len(lines)
-        text = "\n".join(lines)
-        self.bytes_out += _num_bytes(text) - max(0, len(lines) - 1)
-        self.length_counts += count_lengths(list(map(len, lines)))
-        self.document_length_counts += count_lengths(list(map(len, documents)))
-        classes = count_classes(text)
-        classes[CHARACTER_CLASSES.index("space")] -= max(0, len(lines) - 1)
+        self.lines_out += len(lengths) - len(documents) + 1
+        self.bytes_out += _num_bytes(text) - (len(line_feeds) - 1)
+        self.length_counts += count_lengths(lengths[lengths > 0])
+        self.document_length_counts += count_lengths(np.diff(ends, prepend=-1) - 1)
+        classes = np.bincount(_CLASS_OF[units], minlength=len(CHARACTER_CLASSES))
+        classes[CHARACTER_CLASSES.index("space")] -= len(line_feeds) - 1
         self.class_counts += classes
 
-    def enter_heldout(self, lines: Sequence[str]) -> None:
+    def enter_heldout(self, document: str) -> None:
         """Enters a document that is held out."""
+        num_line_feeds = document.count("\n")
         self.heldout_documents += 1
-        self.heldout_lines += len(lines)
-        self.heldout_bytes += sum(map(_num_bytes, lines))
+        self.heldout_lines += num_line_feeds + 1
+        self.heldout_bytes += _num_bytes(document) - num_line_feeds
 
     def add(self, other: "Account") -> None:
         """Joins the account of another part of the same source to this."""

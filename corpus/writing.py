@@ -123,13 +123,13 @@ class ShardWriter:
                 seed = f"{settings.seed}:shard:{shard.index}:{source}"
                 account = accounts.setdefault(source, Account(settings.num_samples, seed))
                 written = []
-                for lines, is_held in self._documents(part, source, account):
+                for document, is_held in self._documents(part, source, account):
                     if is_held:
-                        heldout.write(lines)
-                        account.enter_heldout(lines)
+                        heldout.write(document)
+                        account.enter_heldout(document)
                         continue
-                    text.write(lines)
-                    written.append(lines)
+                    text.write(document)
+                    written.append(document)
                 account.enter_output(written)
         write_marker(
             f"{settings.folder}/{shard_marker(shard.index)}",
@@ -137,9 +137,7 @@ class ShardWriter:
         )
         return shard.index
 
-    def _documents(
-        self, part: int, source: int, account: Account
-    ) -> Iterator[tuple[list[str], bool]]:
+    def _documents(self, part: int, source: int, account: Account) -> Iterator[tuple[str, bool]]:
         """Yields the documents of a part that are written, and whether they are held out."""
         settings = self._settings
         with open(part_file(settings.folder, part, part_cleaning.TEXT), "rb") as file:
@@ -147,30 +145,37 @@ class ShardWriter:
         documents = text.split("\n\n") if text else []
         line_codes, heldout_lines = self._line_codes(part, source)
         document_rules = self._document_rules(part, len(documents))
-        hashes = np.fromiter(map(hash_text, documents), np.uint64, len(documents))
-        held = is_held_out(hashes, settings.seed, settings.heldout_fraction)
-        copies = self._copies(hashes, settings.weights[source])
+        held, copies = self._fates(documents, settings.weights[source])
         end = 0
         for number, document in enumerate(documents):
-            lines = document.split("\n")
-            begin, end = end, end + len(lines)
+            begin, end = end, end + document.count("\n") + 1
             if document_rules[number]:
-                account.enter_removed_document(document_rules[number], lines)
+                account.enter_removed_document(document_rules[number], document.split("\n"))
                 continue
             codes = line_codes[begin:end]
             elsewhere = b"" if held[number] else heldout_lines[begin:end]
             if codes.strip(b"\0") or elsewhere.strip(b"\0"):
-                lines = _keep(lines, codes, elsewhere, account)
+                lines = _keep(document.split("\n"), codes, elsewhere, account)
                 if not lines:
                     account.rule(NOTHING_LEFT).removed_documents += 1
                     continue
+                document = "\n".join(lines)
             if held[number]:
-                yield lines, True
+                yield document, True
                 continue
             if not copies[number]:
-                account.enter_removed_document(NOT_TAKEN, lines)
+                account.enter_removed_document(NOT_TAKEN, document.split("\n"))
             for _ in range(copies[number]):
-                yield lines, False
+                yield document, False
+
+    def _fates(self, documents: Sequence[str], weight: float) -> tuple[Sequence, Sequence]:
+        """Returns for each document whether it is held out, and how often it is written else."""
+        settings = self._settings
+        if not settings.heldout_fraction and weight == 1:
+            return bytes(len(documents)), b"\1" * len(documents)
+        hashes = np.fromiter(map(hash_text, documents), np.uint64, len(documents))
+        held = is_held_out(hashes, settings.seed, settings.heldout_fraction)
+        return held.tolist(), self._copies(hashes, weight)
 
     def _line_codes(self, part: int, source: int) -> tuple[bytes, bytes]:
         """Returns the decision on each line, and which lines are held out; b"" for none at all."""
@@ -240,12 +245,11 @@ class _DocumentFile:
 
     def __init__(self, file: BinaryIO):
         self._file = file
-        self._is_first = True
+        self._separator = ""
 
-    def write(self, lines: Sequence[str]) -> None:
-        text = "\n".join(lines) + "\n"
-        self._file.write((text if self._is_first else "\n" + text).encode("utf-8"))
-        self._is_first = False
+    def write(self, document: str) -> None:
+        self._file.write(f"{self._separator}{document}\n".encode())
+        self._separator = "\n"
 
 
 def _units(hashes: np.ndarray, seed: int) -> np.ndarray:

@@ -12,6 +12,7 @@ and with two, exact de-duplication, and the MediaWiki reader.
 import argparse
 import itertools
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -55,8 +56,8 @@ def main() -> None:
         print(f"\n{name}: MB/s of one core (best of {options.repeats})")
         compare_chains(source, options.repeats)
     print("\nclean_corpus.py, whole process: seconds on the clock")
-    for source in (news, reviews):
-        compare_workers(source, options.repeats)
+    compare_workers(news, 10, options.repeats)
+    compare_workers(reviews, 2, options.repeats)
     print("\nexact de-duplication of lines of reviews and news, order kept")
     deduplicate([*texts(reviews), *texts(news)], options.repeats)
     print("\nMediaWiki, dump to paragraphs")
@@ -157,16 +158,19 @@ def kcbert_clean(lines: Sequence[str]) -> list[str]:
 KIWI = KiwiSplitter()
 
 
-def compare_workers(source: Source, repeats: int) -> None:
-    """Prints how long whole runs take with one process and with two."""
+def compare_workers(source: Source, copies: int, repeats: int) -> None:
+    """Prints how long whole runs over some copies of the files take with one process and two."""
     field = source.settings.reader_options["*"]["text"]
     seconds = {1: [], 2: []}
     for _, workers in itertools.product(range(repeats), seconds):
         with tempfile.TemporaryDirectory() as folder:
+            for copy, path in itertools.product(range(copies), source.files):
+                name = path.replace("/", "-")
+                os.symlink(path, f"{folder}/{copy}-{name}")
             command = [
                 sys.executable,
                 ROOT / "corpus" / "clean_corpus.py",
-                f"--input_file={','.join(source.files)}",
+                f"--input_file={folder}/*.jsonl",
                 f"--source={source.name}",
                 f"--set=reader.text={field}",
                 f"--output_file={folder}/train.txt",
@@ -176,8 +180,11 @@ def compare_workers(source: Source, repeats: int) -> None:
             subprocess.run(command, check=True, capture_output=True)
             seconds[workers].append(time.perf_counter() - started)
     one, two = min(seconds[1]), min(seconds[2])
-    print(f"{source.name:10} 1 process {one:6.1f} s, 2 processes {two:6.1f} s: ", end="")
-    print(f"{one / two:.2f} times as fast, efficiency {one / two / 2:.2f}")
+    size = copies * sum(map(os.path.getsize, source.files)) / 1e6
+    print(
+        f"{source.name}, {size:.0f} MB of files: {one:.1f} s with 1 process, {two:.1f} s with 2: "
+    )
+    print(f"    {one / two:.2f} times as fast, efficiency {one / two / 2:.2f}")
 
 
 def deduplicate(lines: list[str], repeats: int) -> None:

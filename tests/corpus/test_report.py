@@ -37,7 +37,7 @@ def account(num_documents=100, lines_each=10, line=LINE):
 
 
 def write(one, num_documents, lines_each=10, line=LINE):
-    one.enter_output([[line] * lines_each] * num_documents)
+    one.enter_output(["\n".join([line] * lines_each)] * num_documents)
 
 
 def kept():
@@ -93,7 +93,7 @@ def test_facts_are_kept_and_the_settings_of_a_source_stand_with_it():
 
 def test_characters_are_shares_of_those_that_are_not_blank():
     one = account(1, 1)
-    one.enter_output([["가나 다A1韓"]])
+    one.enter_output(["가나 다A1韓"])
     source = made(one)["sources"]["news"]
     assert source["characters"]["space"] == 1
     assert source["character_shares"]["hangul"] == 0.5
@@ -190,7 +190,7 @@ def balanced():
     one.rule(NOTHING_LEFT).removed_documents += 1
     one.enter_removed_document(DOCUMENT_FILTER, ["한 줄"] * 10)
     one.enter_removed_document(DUPLICATE_DOCUMENTS, ["한 줄"] * 10)
-    one.enter_heldout(["한 줄"] * 10)
+    one.enter_heldout("\n".join(["한 줄"] * 10))
     remove_lines(one, DUPLICATE_LINES, 5)
     write(one, 95)
     write(one, 1, 5)
