@@ -118,7 +118,7 @@ class PartCleaner:
         cleaner = self._cleaner(part.source)
         text_path = part_file(settings.folder, part.index, TEXT)
         with atomic_outputs([text_path]) as (text_file,):
-            for documents in _batches(self._documents(part, source, account)):
+            for documents in batches(self._documents(part, source, account)):
                 for lines in cleaner.clean(documents, account):
                     if lines:
                         text_file.write(output.add(lines))
@@ -164,7 +164,7 @@ def clean_part(cleaner: PartCleaner, part: Part) -> CleanedPart:
     return cleaner.clean(part)
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
     """Yields documents together that have some kilobytes of text."""
     batch: list[Document] = []
     size = 0

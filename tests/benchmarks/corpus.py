@@ -27,7 +27,7 @@ from deeq_bert.corpus import deduplication, exact_duplicates
 from deeq_bert.corpus.accounting import Account
 from deeq_bert.corpus.cleaning import Cleaner
 from deeq_bert.corpus.kiwi_sentences import KiwiSplitter
-from deeq_bert.corpus.part_cleaning import PartCleaner, PartSettings, part_account
+from deeq_bert.corpus.part_cleaning import PartCleaner, PartSettings, batches, part_account
 from deeq_bert.corpus.planning import plan_parts
 from deeq_bert.corpus.readers.base import Document
 from deeq_bert.corpus.readers.input_file import InputFile
@@ -37,7 +37,6 @@ from deeq_bert.corpus.sources import Source, make_source
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MEGABYTES = 8.0
 SLOW_MEGABYTES = 0.3
-BATCH = 50
 
 
 def main() -> None:
@@ -56,8 +55,8 @@ def main() -> None:
         print(f"\n{name}: MB/s of one core (best of {options.repeats})")
         compare_chains(source, options.repeats)
     print("\nclean_corpus.py, whole process: seconds on the clock")
-    compare_workers(news, 10, options.repeats)
-    compare_workers(reviews, 2, options.repeats)
+    compare_workers(news, 20, options.repeats)
+    compare_workers(reviews, 3, options.repeats)
     print("\nexact de-duplication of lines of reviews and news, order kept")
     deduplicate([*texts(reviews), *texts(news)], options.repeats)
     print("\nMediaWiki, dump to paragraphs")
@@ -83,8 +82,7 @@ def compare_chains(source: Source, repeats: int) -> None:
 
     def chain(lines: Sequence[str]) -> None:
         account = Account(20, "0")
-        for start in range(0, len(lines), BATCH):
-            documents = [Document("", "", [text]) for text in lines[start : start + BATCH]]
+        for documents in batches(Document("", "", [text]) for text in lines):
             cleaner.clean(documents, account)
 
     show("default chain, rule splitter", chain, fast, repeats)
