@@ -35,7 +35,7 @@ main() {
     --vocab_file="$out/wordpiece/vocab.txt,$out/deeq/vocab.txt"
   for tokenizer in wordpiece deeq; do
     make_records "$tokenizer" train train
-    make_records "$tokenizer" train-heldout heldout
+    make_records "$tokenizer" heldout-train heldout
     pretrain "$tokenizer"
   done
   show_results

@@ -54,6 +54,9 @@ class Window:
         self.text = ""
         self.position = 0
         self._blocks = blocks
+        self._num_read = 0
+        # What searches have looked at in vain: not much more than there is to read.
+        self._num_searched = 0
         self._raw_decode = make_decoder().raw_decode
 
     def more(self) -> bool:
@@ -68,6 +71,7 @@ class Window:
                 break
         self.text = "".join(parts)
         self.position = 0
+        self._num_read += size
         return size > 0
 
     def peek(self) -> str:
@@ -165,8 +169,8 @@ class Window:
           Whether there is one, not too far away; if not, the position stays.
         """
         beginning = json.dumps(first, ensure_ascii=False)
-        work = offset = 0
-        while work + offset < MAX_CHARACTERS:
+        offset = 0
+        while offset < MAX_CHARACTERS and self._num_searched < MAX_CHARACTERS + 4 * self._num_read:
             match = _NEXT_OBJECT.search(self.text, self.position + offset)
             if match is None:
                 # What is cut off may be the beginning of one.
@@ -180,12 +184,12 @@ class Window:
             except Fault as fault:
                 key = _BLANKS.match(self.text, self.position + begin + 1).end()
                 is_like = begin > fault_at and self.text.startswith(beginning, key)
-                work += fault.work
+                self._num_searched += fault.work
                 offset = begin
             else:
                 is_like = 2 * len(keys & value.keys()) > max(len(keys), len(value))
                 offset = end - self.position
-                work += offset - begin
+                self._num_searched += offset - begin
             if is_like:
                 self.position += comma
                 return True
