@@ -116,8 +116,9 @@ class _Parse:
                     self._parser.Parse(block[begin : begin + _PIECE_BYTES])
                     yield from self._take_ready()
                 index = self._parser.CurrentByteIndex
-                unread = unread + len(block) if index == last_index else 0
-                last_index = index
+                # -1 where the parser waits for more before it looks at a token again.
+                unread = unread + len(block) if index in (last_index, -1) else 0
+                last_index = max(last_index, index)
                 if unread > _MAX_TOKEN_BYTES:
                     raise _LostError(f"a tag or comment of over {_MAX_TOKEN_BYTES:,} bytes")
             self._parser.Parse(b"", True)
