@@ -2,7 +2,8 @@
 
 import dataclasses
 import io
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ _MARKER = "decisions.json"
 _MOST_REPEATED = 50
 _CLUSTERS = 20
 _MEMBERS_OF_A_CLUSTER = 5
+_BEGINNING_CHARACTERS = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +61,8 @@ def decide(
       settings: What the decisions depend on.
 
     Returns:
-      "repeated_lines" and "near_duplicate_clusters" for the report, and as "kept_shares", by the
-      index of a source, the share of its lines that is kept.
+      "repeated_lines" and "near_duplicate_clusters" for the report, and as "kept_shares" the share
+      of the lines of each part that is kept, about.
     """
     done = work.marker(_MARKER)
     if done is not None:
@@ -131,32 +133,46 @@ class _Decider:
         logging.info("Lines: %d of %d are there already.", lines.num_duplicates, lines.num_entries)
         if self._settings.heldout_fraction:
             self._write_heldout_lines()
-        texts = _Texts(self._work)
+        repeated_entries = [entry for entry in lines.most_repeated if entry.count > 1]
+        line_places = [(entry.part, entry.index) for entry in repeated_entries]
+        texts = self._look_up(line_places, _lines)
+        members = [place for cluster in clusters for place in cluster.members]
+        beginnings = self._look_up(members, _documents)
         return {
             "kept_shares": self._kept_shares(),
             "repeated_lines": [
                 {
                     "count": entry.count,
                     "documents": entry.num_groups,
-                    "line": shorten(texts.line(entry.part, entry.index)),
+                    "line": shorten(texts[place]),
                 }
-                for entry in lines.most_repeated
-                if entry.count > 1
+                for entry, place in zip(repeated_entries, line_places)
             ],
             "near_duplicate_clusters": [
                 {
                     "size": cluster.size,
                     "documents": [
                         {
-                            "source": self._sources[self._source_of_part[part]].name,
-                            "beginning": texts.document(part, index)[:200],
+                            "source": self._sources[self._source_of_part[place[0]]].name,
+                            "beginning": beginnings[place][:_BEGINNING_CHARACTERS],
                         }
-                        for part, index in cluster.members
+                        for place in cluster.members
                     ],
                 }
                 for cluster in clusters
             ],
         }
+
+    def _look_up(
+        self, places: Sequence[tuple[int, int]], cut: Callable[[str], list[str]]
+    ) -> dict[tuple[int, int], str]:
+        """Returns the texts at some places: a part, and the index among what `cut` makes of it."""
+        found = {}
+        for part, in_part in itertools.groupby(sorted(set(places)), key=lambda place: place[0]):
+            with open(self._work.part_file(part, part_cleaning.TEXT), "rb") as file:
+                pieces = cut(file.read().decode("utf-8"))
+            found.update((place, pieces[place[1]]) for place in in_part)
+        return found
 
     def _files(self, kind: str) -> list[str]:
         return [self._work.part_file(part, kind) for part in range(len(self._source_of_part))]
@@ -199,53 +215,22 @@ class _Decider:
         np.save(content, np.unique(np.concatenate(hashes)), allow_pickle=False)
         write_atomically(self._work.file(writing.HELDOUT_LINES), content.getvalue())
 
-    def _kept_shares(self) -> dict[str, float]:
-        """Returns the share of the lines of each source that is kept, by its index."""
-        there = [0] * len(self._sources)
-        kept = [0] * len(self._sources)
-        for part, source in enumerate(self._source_of_part):
-            documents = self._dropped_documents(part)
-            path = self._work.part_file(part, writing.LINE_DECISIONS)
-            lines = read_decisions(path)
+    def _kept_shares(self) -> list[float]:
+        """Returns the share of the lines of each part that is kept; of documents, if unknown."""
+        shares = []
+        for part in range(len(self._source_of_part)):
+            goes = self._dropped_documents(part)
+            lines = read_decisions(self._work.part_file(part, writing.LINE_DECISIONS))
             if len(lines):
-                groups = read_hashes(self._work.part_file(part, part_cleaning.LINES))
-                goes = documents[groups.groups] | (lines[groups.indices] != 0)
-                there[source] += len(goes)
-                kept[source] += len(goes) - int(np.count_nonzero(goes))
-            else:
-                there[source] += len(documents)
-                kept[source] += len(documents) - int(np.count_nonzero(documents))
-        return {
-            str(source): kept[source] / there[source] if there[source] else 1.0
-            for source in range(len(self._sources))
-        }
+                entries = read_hashes(self._work.part_file(part, part_cleaning.LINES))
+                goes = goes[entries.groups] | (lines[entries.indices] != KEEP)
+            shares.append(1 - float(np.mean(goes)) if len(goes) else 1.0)
+        return shares
 
 
-class _Texts:
-    """Looks up lines and documents of parts by their indices."""
+def _documents(text: str) -> list[str]:
+    return text.split("\n\n")
 
-    def __init__(self, work: WorkFolder):
-        self._work = work
-        self._part = -1
-        self._documents: list[str] = []
 
-    def document(self, part: int, index: int) -> str:
-        """Returns the text of a document."""
-        return self._of_part(part)[index]
-
-    def line(self, part: int, index: int) -> str:
-        """Returns a line."""
-        for document in self._of_part(part):
-            lines = document.count("\n") + 1
-            if index < lines:
-                return document.split("\n")[index]
-            index -= lines
-        raise IndexError(index)
-
-    def _of_part(self, part: int) -> list[str]:
-        if part != self._part:
-            path = self._work.part_file(part, part_cleaning.TEXT)
-            with open(path, "rb") as file:
-                self._documents = file.read().decode("utf-8").split("\n\n")
-            self._part = part
-        return self._documents
+def _lines(text: str) -> list[str]:
+    return text.replace("\n\n", "\n").split("\n")

@@ -118,8 +118,12 @@ class _Run:
                 seed=settings.seed,
             ),
         )
-        self._shards = self._plan_shards(cleaned)
-        self._write_shards(cleaned, decisions["kept_shares"])
+        kept_bytes = [
+            result.num_bytes * share for result, share in zip(cleaned, decisions["kept_shares"])
+        ]
+        weights = self._weights(kept_bytes)
+        self._shards = self._plan_shards(kept_bytes, weights)
+        self._write_shards(cleaned, weights)
         self._outputs = [shard.path for shard in self._shards]
         if not self._output.is_series:
             self._outputs = [self._output.path(1)]
@@ -230,7 +234,9 @@ class _Run:
             logging.info("Keeping out %d sentences of the given tasks.", len(hashes))
         return path
 
-    def _plan_shards(self, cleaned: Sequence[part_cleaning.CleanedPart]) -> list[writing.Shard]:
+    def _plan_shards(
+        self, kept_bytes: Sequence[float], weights: Sequence[float]
+    ) -> list[writing.Shard]:
         """Joins neighbouring parts to files of a good size.
 
         Where there is to be one file, they are pieces of it, so that several processes can write.
@@ -239,21 +245,21 @@ class _Run:
         full = self._settings.shard_mb * 1e6 if is_series else _PIECE_BYTES
         shards: list[writing.Shard] = []
         waiting: list[tuple[int, int]] = []
-        num_bytes = 0
-        for part, result in zip(self._parts, cleaned):
+        num_bytes = 0.0
+        for part, kept in zip(self._parts, kept_bytes):
             waiting.append((part.index, part.source))
-            num_bytes += result.num_bytes
+            num_bytes += kept * weights[part.source]
             if part is self._parts[-1] or num_bytes >= full:
                 index = len(shards)
                 path = self._output.path(index + 1)
                 if not is_series:
                     path = self._work.file(f"shard-{index:05d}.text")
                 shards.append(writing.Shard(index, path, tuple(waiting)))
-                waiting, num_bytes = [], 0
+                waiting, num_bytes = [], 0.0
         return shards
 
     def _write_shards(
-        self, cleaned: Sequence[part_cleaning.CleanedPart], kept_shares: dict[str, float]
+        self, cleaned: Sequence[part_cleaning.CleanedPart], weights: tuple[float, ...]
     ) -> None:
         settings = self._settings
         waiting = [
@@ -266,7 +272,7 @@ class _Run:
             seed=settings.seed,
             num_samples=settings.num_samples,
             heldout_fraction=settings.heldout_fraction,
-            weights=self._weights(cleaned, kept_shares),
+            weights=weights,
             near_duplicates=settings.near_dedup is not None,
         )
         sizes = {part.index: part.num_bytes for part in cleaned}
@@ -283,20 +289,15 @@ class _Run:
         if waiting:
             progress.finish()
 
-    def _weights(
-        self, cleaned: Sequence[part_cleaning.CleanedPart], kept_shares: dict[str, float]
-    ) -> tuple[float, ...]:
+    def _weights(self, kept_bytes: Sequence[float]) -> tuple[float, ...]:
         """Returns how often the documents of each source are written, its cap considered."""
         weights = []
         for index, source in enumerate(self._sources):
             weight = source.weight
             if source.cap_mb is not None:
-                num_bytes = sum(
-                    result.num_bytes
-                    for part, result in zip(self._parts, cleaned)
-                    if part.source == index
+                there = (1 - self._settings.heldout_fraction) * sum(
+                    kept for part, kept in zip(self._parts, kept_bytes) if part.source == index
                 )
-                there = num_bytes * kept_shares[str(index)] * (1 - self._settings.heldout_fraction)
                 if there * weight > source.cap_mb * 1e6:
                     weight = source.cap_mb * 1e6 / there
                     logging.info(
