@@ -242,7 +242,9 @@ class CheckpointFolder:
 
     def last(self) -> str:
         """Returns the prefix of the checkpoint that a resume would go on from."""
-        return os.path.join(self.folder, self._kept[-1])
+        # What is on disk counts: a run can be stopped between a save and the note of it here.
+        state = read_checkpoint_state(self.folder)
+        return state.model_checkpoint_path if state else os.path.join(self.folder, self._kept[-1])
 
     def withdraw_last(self) -> str | None:
         """Makes the checkpoint before the last one the one to resume from.
