@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from deeq_bert.bert import checkpoint
 from deeq_bert.bert.checkpoint import Checkpoint, CheckpointFolder
 from deeq_bert.tokenizers.errors import InputError
+from deeq_bert.tokenizers.files import write_atomically
 
 
 @pytest.fixture
@@ -154,6 +156,20 @@ def test_editing_the_checkpoint_file_goes_back_to_an_earlier_one(tmp_path, varia
     with again.locked():
         assert again.latest().endswith("model.ckpt-10")
         assert again.last().endswith("model.ckpt-10")
+
+
+def test_one_that_was_listed_just_before_a_stop_is_the_last(tmp_path, variables, monkeypatch):
+    def stop_after_writing(path, content):
+        write_atomically(path, content)
+        raise KeyboardInterrupt
+
+    folder = CheckpointFolder(str(tmp_path))
+    with folder.locked():
+        folder.save(10, variables, {})
+        monkeypatch.setattr(checkpoint, "write_atomically", stop_after_writing)
+        with pytest.raises(KeyboardInterrupt):
+            folder.save(20, variables, {})
+        assert folder.last().endswith("model.ckpt-20")
 
 
 def test_without_the_checkpoint_file_the_highest_step_is_taken(tmp_path, variables):
