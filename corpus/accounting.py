@@ -146,7 +146,8 @@ class RuleAccount:
 
 
 _RULE_NUMBERS = ("changed", "removed_lines", "removed_documents", "removed_bytes")
-_NUMBERS = (
+# What is counted of a source, by the names of the attributes of its account.
+FIGURES = (
     "files",
     "documents_in",
     "lines_in",
@@ -159,8 +160,8 @@ _NUMBERS = (
     "heldout_lines",
     "heldout_bytes",
     "replaced_characters",
-    "seconds",
 )
+_NUMBERS = (*FIGURES, "seconds")
 _ARRAYS = ("length_counts", "document_length_counts", "class_counts")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from deeq_bert.corpus import report_html, report_markdown, report_text, report_warnings, writing
 from deeq_bert.corpus.accounting import (
     CHARACTER_CLASSES,
+    FIGURES,
     LENGTH_BINS,
     Account,
     RuleAccount,
@@ -30,20 +31,6 @@ DOCUMENT_STAGE = "document"
 CORPUS_STAGE = "corpus"
 
 _MOST_FREQUENT = 5
-_FIGURES = (
-    "files",
-    "documents_in",
-    "lines_in",
-    "bytes_in",
-    "sentences",
-    "documents_out",
-    "lines_out",
-    "bytes_out",
-    "heldout_documents",
-    "heldout_lines",
-    "heldout_bytes",
-    "replaced_characters",
-)
 
 
 def make_report(accounts: Mapping[str, Account], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +130,7 @@ def _describe(account: Account) -> dict[str, Any]:
     characters = dict(zip(CHARACTER_CLASSES, account.class_counts.tolist()))
     not_space = sum(characters.values()) - characters["space"]
     return {
-        **{name: getattr(account, name) for name in _FIGURES},
+        **{name: getattr(account, name) for name in FIGURES},
         "cpu_seconds": round(account.seconds, 3),
         "mb_per_cpu_second": _megabytes_per_second(account, account.seconds),
         "encodings": dict(account.encodings),

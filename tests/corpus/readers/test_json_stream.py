@@ -16,18 +16,6 @@ from deeq_bert.corpus.readers.json_window import make_decoder
 from deeq_bert.tokenizers.errors import InputError
 
 
-@pytest.fixture
-def read(tmp_path):
-    """A function that reads some text with a reader."""
-
-    def read(reader, text, name="file.json", **keywords):
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return list(reader.read(InputFile(str(path), **keywords)))
-
-    return read
-
-
 def paragraphs(records):
     return [record.paragraphs for record in records if isinstance(record, Document)]
 
