@@ -8,8 +8,18 @@ from setuptools import setup
 
 # Another version cuts some words another way, and vocabularies name the one they were made with.
 DEEQ_REQUIREMENTS = ["kiwipiepy==0.24.1", "kiwipiepy_model==0.24.0"]
+PLOT_REQUIREMENTS = ["matplotlib>=3.8"]
 VOCAB_REQUIREMENTS = ["tokenizers>=0.21,<0.24"]
-TEST_REQUIREMENTS = ["pytest>=8", "ruff==0.17.6", *DEEQ_REQUIREMENTS, *VOCAB_REQUIREMENTS]
+# For weights in bfloat16, the latter, which TensorFlow brings from 2.14 on.
+EXPORT_REQUIREMENTS = ["safetensors>=0.5,<0.9", "ml_dtypes>=0.2"]
+TEST_REQUIREMENTS = [
+    "pytest>=8",
+    "ruff==0.17.6",
+    *DEEQ_REQUIREMENTS,
+    *VOCAB_REQUIREMENTS,
+    *EXPORT_REQUIREMENTS,
+    *PLOT_REQUIREMENTS,
+]
 
 setup(
     name="deeq-bert",
@@ -46,7 +56,9 @@ setup(
         # There is none for Python 3.13.
         "mecab": ["python-mecab-ko>=1.3"],
         "vocab": VOCAB_REQUIREMENTS,
-        "viz": ["tensorboard>=2.19"],
+        # Weights of Hugging Face folders.
+        "export": EXPORT_REQUIREMENTS,
+        "viz": ["tensorboard>=2.19", *PLOT_REQUIREMENTS],
         # Corpora that are compressed by zstd.
         "zst": ["zstandard>=0.22"],
         "test": TEST_REQUIREMENTS,

@@ -5,7 +5,6 @@ Example:
     --do_lower_case=False --output_file=records/train.tfrecord
 """
 
-import dataclasses
 import functools
 import itertools
 import os
@@ -18,14 +17,15 @@ from typing import Any
 from absl import flags, logging
 from tqdm import tqdm
 
-from deeq_bert.bert import instances, record_info, records
-from deeq_bert.bert.examples import ExampleEncoder, decode_example
+from deeq_bert.bert import instances, record_info, record_reports, records
+from deeq_bert.bert.documents import Document, DocumentReader
+from deeq_bert.bert.examples import ExampleEncoder, UnmaskedExampleEncoder
 from deeq_bert.bert.tokenization import Tokenizer, TokenizerSettings, make_tokenizer
 from deeq_bert.tokenizers import command_line, files, parallel, tokenizer_flags
 from deeq_bert.tokenizers.base import MASK_UNITS
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.text_files import find_text_files
-from deeq_bert.tokenizers.vocabulary import UNK
+from deeq_bert.tokenizers.vocabulary import MASK, UNK
 
 FLAGS = flags.FLAGS
 
@@ -50,6 +50,13 @@ flags.DEFINE_string(
     required=True,
 )
 tokenizer_flags.define_tokenizer_flags()
+flags.DEFINE_bool(
+    "dynamic_masking",
+    False,
+    "Whether to leave the masks to run_pretraining.py --dynamic_masking, which draws others in "
+    "every pass over the records, so that --dupe_factor=1 is enough and the default. The flags of "
+    "masking are then given there, and must not be given here.",
+)
 flags.DEFINE_bool(
     "do_whole_word_mask",
     False,
@@ -85,7 +92,8 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "dupe_factor",
     10,
-    "How many times each document is used, every time with other masks and pairs. At least 1.",
+    "How many times each document is used, every time with other masks and pairs; 1 if not given "
+    "and with --dynamic_masking. At least 1.",
 )
 flags.DEFINE_float(
     "masked_lm_prob",
@@ -100,31 +108,18 @@ flags.DEFINE_float(
 
 # The [UNK] share of so many lines tells whether text and vocabulary belong together.
 _SAMPLE_LINES = 1000
-_MAX_UNKNOWN_SHARE = 0.05
 
-_LOGGED_EXAMPLES = 20
+# What masking is about.
+_MASKING_FLAGS = ("mask_unit", "do_whole_word_mask", "masked_lm_prob", "max_predictions_per_seq")
 
 _HANGUL = re.compile("[\uac00-\ud7a3]")
-
-
-@dataclasses.dataclass
-class _Totals:
-    """What the instances add up to."""
-
-    count: int = 0
-    tokens: int = 0
-    random_next: int = 0
-
-    def add(self, instance: instances.TrainingInstance) -> None:
-        self.count += 1
-        self.tokens += len(instance.input_ids)
-        self.random_next += instance.is_random_next
 
 
 def main() -> None:
     """Makes the records that the flags ask for."""
     started = time.monotonic()
     _check_ranges()
+    _check_masking_flags()
     settings = tokenizer_flags.tokenizer_settings()
     num_workers = tokenizer_flags.num_workers(settings.name)
     tokenizer, contract = tokenizer_flags.load_tokenizer(settings)
@@ -134,21 +129,39 @@ def main() -> None:
     for path in input_files:
         logging.info("  %s", path)
     output_files = _prepare_output_files(input_files)
-    _warn_of_unfit_predictions()
+    if not FLAGS.dynamic_masking:
+        _warn_of_unfit_predictions()
 
     # With several processes this one tokenizes nothing, so that no analyser is started in it.
     factory = functools.partial(make_tokenizer, settings) if num_workers > 1 else lambda: tokenizer
-    reader = instances.DocumentReader(tokenizer.vocab[UNK], keep_units=mask_unit != "token")
+    reader = DocumentReader(
+        tokenizer.vocab[UNK], keep_units=FLAGS.dynamic_masking or mask_unit != "token"
+    )
     _read_documents(reader, input_files, factory, num_workers)
     tokenizer.close()
     rng = random.Random(FLAGS.random_seed)
-    examples, totals = _make_examples(reader.documents, tokenizer, mask_unit, rng)
+    examples, counts = _make_examples(reader.documents, tokenizer, mask_unit, rng)
     rng.shuffle(examples)
 
-    _log_first_examples(examples, tokenizer)
-    _write_records(examples, output_files, _info(contract, mask_unit))
-    _log_summary(reader.counts, totals, input_files, output_files, time.monotonic() - started)
-    _warn_of_next_sentences(reader.counts, totals)
+    record_reports.log_first_examples(examples, tokenizer)
+    info = {
+        **_choices(tokenizer, mask_unit),
+        "sentences": reader.counts.sentences,
+        "tokens": reader.counts.tokens,
+        "characters": reader.counts.characters,
+        "vocab_file": os.path.abspath(FLAGS.vocab_file),
+        "tokenizer": contract,
+    }
+    _write_records(examples, output_files, info)
+    record_reports.log_summary(
+        reader.counts,
+        counts,
+        FLAGS.max_seq_length,
+        output_files,
+        sum(os.path.getsize(path) for path in input_files),
+        time.monotonic() - started,
+    )
+    record_reports.warn_of_next_sentences(reader.counts, counts)
 
 
 def _check_ranges() -> None:
@@ -159,6 +172,30 @@ def _check_ranges() -> None:
         # Written so that NaN fails.
         if not 0 <= FLAGS[name].value <= 1:
             raise InputError(f"--{name}={FLAGS[name].value}: must be from 0 to 1.")
+
+
+def _check_masking_flags() -> None:
+    if not FLAGS.dynamic_masking:
+        return
+    for name in _MASKING_FLAGS:
+        if command_line.explicitly_given(name):
+            also = " (as --mask_unit=word)" if name == "do_whole_word_mask" else ""
+            raise InputError(
+                f"--{name} has no meaning here with --dynamic_masking, which leaves the masks to "
+                f"run_pretraining.py. Leave it out, and give it there{also}."
+            )
+    if not command_line.explicitly_given("dupe_factor"):
+        logging.info(
+            "--dupe_factor is 1, since with --dynamic_masking each pass over the records has masks "
+            "of its own."
+        )
+
+
+def _dupe_factor() -> int:
+    """Returns --dupe_factor, whose default serves masks that never change."""
+    if FLAGS.dynamic_masking and not command_line.explicitly_given("dupe_factor"):
+        return 1
+    return FLAGS.dupe_factor
 
 
 def _mask_unit(settings: TokenizerSettings, tokenizer: Tokenizer) -> str:
@@ -223,7 +260,7 @@ def _warn_of_unfit_predictions() -> None:
 
 
 def _read_documents(
-    reader: instances.DocumentReader,
+    reader: DocumentReader,
     input_files: list[str],
     factory: Callable[[], Tokenizer],
     num_workers: int,
@@ -240,7 +277,7 @@ def _read_documents(
             reader.add_line(line, tokenized)
             has_hangul = has_hangul or bool(_HANGUL.search(line))
         progress_bar.clear()
-        _warn_of_unknown_tokens(reader.counts, has_hangul)
+        record_reports.warn_of_unknown_tokens(reader.counts, FLAGS.do_lower_case and has_hangul)
         for line, tokenized in lines:
             reader.add_line(line, tokenized)
     if not reader.documents:
@@ -258,87 +295,67 @@ def _read_lines(input_files: Iterable[str], progress_bar: tqdm) -> Iterator[str]
                 progress_bar.update(len(line.encode()) + 1)
 
 
-def _warn_of_unknown_tokens(counts: instances.TextCounts, has_hangul: bool) -> None:
-    if counts.unknown_share <= _MAX_UNKNOWN_SHARE:
-        return
-    advice = "Make sure that --vocab_file was made from text like this."
-    if FLAGS.do_lower_case and has_hangul:
-        advice = (
-            "--do_lower_case=True takes Hangul apart: for a Korean vocabulary in whole syllables "
-            "give --do_lower_case=False."
-        )
-    logging.warning(
-        "%.1f%% of the first %d tokens are [UNK]. %s",
-        100 * counts.unknown_share,
-        counts.tokens,
-        advice,
-    )
-
-
 def _make_examples(
-    documents: list[instances.Document],
+    documents: list[Document],
     tokenizer: Tokenizer,
     mask_unit: str,
     rng: random.Random,
-) -> tuple[list[bytes], _Totals]:
-    masker = instances.Masker(
-        tokenizer,
-        FLAGS.masked_lm_prob,
-        FLAGS.max_predictions_per_seq,
-        mask_unit,
-        rng,
-    )
-    encoder = ExampleEncoder(
-        FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, max(tokenizer.vocab.values()) + 1
-    )
-    examples, totals = [], _Totals()
+) -> tuple[list[bytes], record_reports.RecordCounts]:
+    vocab_size = max(tokenizer.vocab.values()) + 1
+    examples, counts = [], record_reports.RecordCounts()
     with tqdm(
-        total=len(documents) * FLAGS.dupe_factor,
+        total=len(documents) * _dupe_factor(),
         unit=" documents",
         desc="Making instances",
         disable=None,
     ) as progress_bar:
-        for instance in instances.create_training_instances(
-            documents,
-            tokenizer,
-            masker,
+        arguments = (
             FLAGS.max_seq_length,
-            FLAGS.dupe_factor,
+            _dupe_factor(),
             FLAGS.short_seq_prob,
             rng,
             progress_bar.update,
-        ):
+        )
+        if FLAGS.dynamic_masking:
+            encoder = UnmaskedExampleEncoder(FLAGS.max_seq_length, vocab_size)
+            made = instances.create_unmasked_instances(documents, tokenizer, *arguments)
+        else:
+            encoder = ExampleEncoder(
+                FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, vocab_size
+            )
+            masker = instances.Masker(
+                tokenizer, FLAGS.masked_lm_prob, FLAGS.max_predictions_per_seq, mask_unit, rng
+            )
+            made = instances.create_training_instances(documents, tokenizer, masker, *arguments)
+        for instance in made:
             # Bytes at once: an instance as Python objects takes several times the memory.
             examples.append(encoder.encode(instance))
-            totals.add(instance)
-    return examples, totals
+            counts.add(instance)
+    return examples, counts
 
 
-def _log_first_examples(examples: list[bytes], tokenizer: Tokenizer) -> None:
-    for example in examples[:_LOGGED_EXAMPLES]:
-        features = decode_example(example)
-        token_ids = features["input_ids"][: sum(features["input_mask"])]
-        logging.info("*** Example ***")
-        logging.info("tokens: %s", " ".join(tokenizer.convert_ids_to_tokens(token_ids)))
-        for name, values in features.items():
-            logging.info("%s: %s", name, " ".join(map(str, values)))
-
-
-def _info(contract: dict[str, Any], mask_unit: str) -> dict[str, Any]:
-    """Returns what the stages after this one need to know of the records."""
-    names = (
-        "max_seq_length",
-        "max_predictions_per_seq",
-        "masked_lm_prob",
-        "short_seq_prob",
-        "dupe_factor",
-        "random_seed",
-    )
+def _choices(tokenizer: Tokenizer, mask_unit: str) -> dict[str, Any]:
+    """Returns how the records were made, or what masking them takes."""
+    choices = {
+        "max_seq_length": FLAGS.max_seq_length,
+        "short_seq_prob": FLAGS.short_seq_prob,
+        "dupe_factor": _dupe_factor(),
+        "random_seed": FLAGS.random_seed,
+        "dynamic_masking": FLAGS.dynamic_masking,
+    }
+    if FLAGS.dynamic_masking:
+        return {
+            **choices,
+            "mask_id": tokenizer.vocab[MASK],
+            # A random word may be any of the vocabulary.
+            "num_ids": max(tokenizer.vocab.values()) + 1,
+            "mask_units": list(tokenizer.mask_units),
+        }
     return {
-        **{name: FLAGS[name].value for name in names},
+        **choices,
+        "max_predictions_per_seq": FLAGS.max_predictions_per_seq,
+        "masked_lm_prob": FLAGS.masked_lm_prob,
         "mask_unit": mask_unit,
-        "vocab_file": os.path.abspath(FLAGS.vocab_file),
-        "tokenizer": contract,
     }
 
 
@@ -354,51 +371,6 @@ def _write_records(
             output.write(records.frame_record(example))
         for output, info_output in zip(outputs, outputs[len(output_files) :]):
             info_output.write(record_info.encode_info({"bytes": output.tell(), **info}))
-
-
-def _log_summary(
-    counts: instances.TextCounts,
-    totals: _Totals,
-    input_files: list[str],
-    output_files: list[str],
-    seconds: float,
-) -> None:
-    megabytes = sum(os.path.getsize(path) for path in input_files) / 1e6
-    padding_share = 1 - totals.tokens / (totals.count * FLAGS.max_seq_length)
-    # After the examples, the warning given while reading is far up.
-    logging.log(
-        logging.WARNING if counts.unknown_share > _MAX_UNKNOWN_SHARE else logging.INFO,
-        "Read %d documents, %d sentences, %d tokens, %.2f%% of them [UNK].",
-        counts.documents,
-        counts.sentences,
-        counts.tokens,
-        100 * counts.unknown_share,
-    )
-    logging.info(
-        "Wrote %d total instances to %s: %.1f%% padding, %.1f%% random next.",
-        totals.count,
-        ", ".join(output_files),
-        100 * padding_share,
-        100 * totals.random_next / totals.count,
-    )
-    logging.info(
-        "Took %.1f seconds: %.2f MB of text, %.2f MB/s.", seconds, megabytes, megabytes / seconds
-    )
-
-
-def _warn_of_next_sentences(counts: instances.TextCounts, totals: _Totals) -> None:
-    if counts.documents == 1:
-        logging.warning(
-            "The text is a single document, so that random next sentences come from it too and may "
-            "be the true ones. Put a blank line between documents."
-        )
-    if totals.random_next in (0, totals.count):
-        logging.warning(
-            "%s instance has a random next sentence, so that next-sentence prediction learns "
-            "nothing. Expected about half: give documents of several sentences each, a sentence a "
-            "line, a blank line only between documents.",
-            "No" if totals.random_next == 0 else "Every",
-        )
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ feature.proto); TensorFlow parses what is written here, and what it writes is pa
 
 import functools
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from deeq_bert.bert.instances import TrainingInstance
+from deeq_bert.bert.instances import TrainingInstance, UnmaskedInstance
 
 # In the order in which the original's write_instance_to_example_files fills them.
 FEATURE_NAMES = (
@@ -20,6 +20,15 @@ FEATURE_NAMES = (
     "masked_lm_positions",
     "masked_lm_ids",
     "masked_lm_weights",
+    "next_sentence_labels",
+)
+
+# Of records that are masked when they are read.
+UNMASKED_FEATURE_NAMES = (
+    "input_ids",
+    "input_mask",
+    "segment_ids",
+    "token_units",
     "next_sentence_labels",
 )
 
@@ -46,16 +55,11 @@ class ExampleEncoder:
           max_predictions_per_seq: Length of masked_lm_positions, _ids and _weights.
           vocab_size: Every id is smaller than this.
         """
-        self._max_seq_length = max_seq_length
+        self._segments = _SegmentsEncoder(max_seq_length, vocab_size)
         self._max_predictions = max_predictions_per_seq
-        self._varints = [_varint(value) for value in range(max(vocab_size, max_seq_length))]
-        self._mask_prefix = _int64_prefix("input_mask", max_seq_length)
-        self._segment_prefix = _int64_prefix("segment_ids", max_seq_length)
         self._weights_prefix = _feature_prefix(
             "masked_lm_weights", _FLOAT_LIST, len(_ONE) * max_predictions_per_seq
         )
-        label_prefix = _int64_prefix("next_sentence_labels", 1)
-        self._next_sentence_labels = {False: label_prefix + b"\0", True: label_prefix + b"\1"}
 
     def encode(self, instance: TrainingInstance) -> bytes:
         """Returns `instance` as a serialised tf.train.Example.
@@ -63,30 +67,18 @@ class ExampleEncoder:
         Raises:
           ValueError: The instance has more ids or predictions than fit.
         """
-        length, count = len(instance.input_ids), len(instance.masked_lm_positions)
-        if length > self._max_seq_length or count > self._max_predictions:
+        count = len(instance.masked_lm_positions)
+        if count > self._max_predictions:
             raise ValueError(
-                f"an instance of {length} ids and {count} predictions does not fit in "
-                f"{self._max_seq_length} ids and {self._max_predictions} predictions"
+                f"an instance of {count} predictions does not fit in {self._max_predictions}"
             )
-        id_padding = bytes(self._max_seq_length - length)
-        prediction_padding = bytes(self._max_predictions - count)
-        varint = self._varints.__getitem__
-        input_ids = b"".join(map(varint, instance.input_ids)) + id_padding
-        positions = b"".join(map(varint, instance.masked_lm_positions)) + prediction_padding
-        masked_lm_ids = b"".join(map(varint, instance.masked_lm_ids)) + prediction_padding
-        first_length = instance.first_segment_length
-        features = b"".join(
+        padding = bytes(self._max_predictions - count)
+        varint = self._segments.varints.__getitem__
+        positions = b"".join(map(varint, instance.masked_lm_positions)) + padding
+        masked_lm_ids = b"".join(map(varint, instance.masked_lm_ids)) + padding
+        return _example(
             (
-                _int64_prefix("input_ids", len(input_ids)),
-                input_ids,
-                self._mask_prefix,
-                b"\1" * length,
-                id_padding,
-                self._segment_prefix,
-                bytes(first_length),
-                b"\1" * (length - first_length),
-                id_padding,
+                *self._segments.encode(instance.input_ids, instance.first_segment_length),
                 _int64_prefix("masked_lm_positions", len(positions)),
                 positions,
                 _int64_prefix("masked_lm_ids", len(masked_lm_ids)),
@@ -94,10 +86,75 @@ class ExampleEncoder:
                 self._weights_prefix,
                 _ONE * count,
                 _ZERO * (self._max_predictions - count),
-                self._next_sentence_labels[instance.is_random_next],
+                _NEXT_SENTENCE_LABELS[instance.is_random_next],
             )
         )
-        return _length_prefix(1, len(features)) + features
+
+
+class UnmaskedExampleEncoder:
+    """Serialises instances that are to be masked when they are read: UNMASKED_FEATURE_NAMES.
+
+    Lists are zero-padded to fixed lengths.
+    """
+
+    def __init__(self, max_seq_length: int, vocab_size: int) -> None:
+        """Prepares the constant parts.
+
+        Args:
+          max_seq_length: Length of input_ids, input_mask, segment_ids and token_units.
+          vocab_size: Every id is smaller than this.
+        """
+        self._segments = _SegmentsEncoder(max_seq_length, vocab_size)
+        self._units_prefix = _int64_prefix("token_units", max_seq_length)
+        self._max_seq_length = max_seq_length
+
+    def encode(self, instance: UnmaskedInstance) -> bytes:
+        """Returns `instance` as a serialised tf.train.Example.
+
+        Raises:
+          ValueError: The instance has more ids than fit.
+        """
+        return _example(
+            (
+                *self._segments.encode(instance.input_ids, instance.first_segment_length),
+                self._units_prefix,
+                # Each unit is a byte of its own in the message too.
+                instance.token_units,
+                bytes(self._max_seq_length - len(instance.token_units)),
+                _NEXT_SENTENCE_LABELS[instance.is_random_next],
+            )
+        )
+
+
+class _SegmentsEncoder:
+    """Serialises the ids of an instance, and what tells padding and segments."""
+
+    def __init__(self, max_seq_length: int, vocab_size: int) -> None:
+        self._max_seq_length = max_seq_length
+        self.varints = [_varint(value) for value in range(max(vocab_size, max_seq_length))]
+        self._mask_prefix = _int64_prefix("input_mask", max_seq_length)
+        self._segment_prefix = _int64_prefix("segment_ids", max_seq_length)
+
+    def encode(self, ids: Sequence[int], first_length: int) -> tuple[bytes, ...]:
+        """Returns the bytes of input_ids, input_mask and segment_ids, in pieces."""
+        length = len(ids)
+        if length > self._max_seq_length:
+            raise ValueError(
+                f"an instance of {length} ids does not fit in {self._max_seq_length} ids"
+            )
+        padding = bytes(self._max_seq_length - length)
+        input_ids = b"".join(map(self.varints.__getitem__, ids)) + padding
+        return (
+            _int64_prefix("input_ids", len(input_ids)),
+            input_ids,
+            self._mask_prefix,
+            b"\1" * length,
+            padding,
+            self._segment_prefix,
+            bytes(first_length),
+            b"\1" * (length - first_length),
+            padding,
+        )
 
 
 def decode_example(data: bytes) -> dict[str, list[int] | list[float] | list[bytes]]:
@@ -148,6 +205,17 @@ def _feature_prefix(name: str, kind: int, size: int) -> bytes:
 
 def _int64_prefix(name: str, size: int) -> bytes:
     return _feature_prefix(name, _INT64_LIST, size)
+
+
+def _example(parts: Iterable[bytes]) -> bytes:
+    features = b"".join(parts)
+    return _length_prefix(1, len(features)) + features
+
+
+_NEXT_SENTENCE_LABELS = {
+    is_random_next: _int64_prefix("next_sentence_labels", 1) + bytes([is_random_next])
+    for is_random_next in (False, True)
+}
 
 
 def _decode_entry(data: bytes, start: int, end: int) -> tuple[str, list]:

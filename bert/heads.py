@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from deeq_bert.bert import modeling
+from deeq_bert.bert import layers, modeling
 from deeq_bert.bert.config import BertConfig
 
 _TRANSFORM = "cls/predictions/transform"
@@ -36,7 +36,7 @@ class PretrainingHeads(tf.Module):
     def __init__(self, config: BertConfig, seed: int):
         """Creates the variables, under the strategy whose scope this is called in."""
         super().__init__(name="cls")
-        self._activation = modeling.get_activation(config.hidden_act)
+        self._activation = layers.get_activation(config.hidden_act)
         self._variables = modeling.create_variables(
             head_specs(config), config.initializer_range, seed
         )
@@ -57,26 +57,27 @@ class PretrainingHeads(tf.Module):
           embedding_table: [vocab_size, hidden], the encoder's own: the weights are tied.
 
         Returns:
-          [batch, P, vocab_size].
+          float32 [batch, P, vocab_size].
         """
         vocabulary_size, hidden_size = embedding_table.shape
         # Gathered first: one position in seven is asked for, and the product with the whole
         # vocabulary is the dearest of the model.
         rows = tf.reshape(tf.gather(sequence_output, positions, batch_dims=1), [-1, hidden_size])
-        rows = self._activation(modeling.dense(rows, self._variables, f"{_TRANSFORM}/dense"))
-        rows = modeling.layer_norm(
-            rows,
-            beta=self._variables[f"{_TRANSFORM}/LayerNorm/beta"],
-            gamma=self._variables[f"{_TRANSFORM}/LayerNorm/gamma"],
+        rows = self._activation(layers.dense(rows, self._variables, f"{_TRANSFORM}/dense"))
+        rows = layers.layer_norm(
+            tf.cast(rows, tf.float32), self._variables, f"{_TRANSFORM}/LayerNorm"
         )
-        logits = tf.matmul(rows, embedding_table, transpose_b=True)
+        logits = _times_transposed(tf.cast(rows, sequence_output.dtype), embedding_table)
         logits = tf.nn.bias_add(logits, self._variables["cls/predictions/output_bias"])
         return tf.reshape(logits, [*modeling.get_shape_list(positions), vocabulary_size])
 
     def next_sentence_logits(self, pooled_output: tf.Tensor) -> tf.Tensor:
-        """Scores [batch, 2] of "is the next segment" and "is a random one", for [batch, hidden]."""
+        """Scores [batch, 2] of "is the next segment" and "is a random one", for [batch, hidden].
+
+        They are float32.
+        """
         weights = self._variables["cls/seq_relationship/output_weights"]
-        logits = tf.matmul(pooled_output, weights, transpose_b=True)
+        logits = _times_transposed(pooled_output, weights)
         return tf.nn.bias_add(logits, self._variables["cls/seq_relationship/output_bias"])
 
 
@@ -88,15 +89,17 @@ class PretrainingModel(tf.Module):
       heads: The PretrainingHeads.
     """
 
-    def __init__(self, config: BertConfig, seed: int):
+    def __init__(self, config: BertConfig, seed: int, compute_dtype: tf.DType = tf.float32):
         """Creates the variables, under the strategy whose scope this is called in.
 
         Args:
           config: The model's shape.
           seed: Of the initial values, within 64 bits.
+          compute_dtype: float32, bfloat16 or float16, for matrix products and what stands between
+            the layers. The variables, the logits and the losses are float32.
         """
         super().__init__(name="pretraining")
-        self.bert = modeling.BertModel(config, seed)
+        self.bert = modeling.BertModel(config, seed, compute_dtype)
         self.heads = PretrainingHeads(config, seed)
 
     @property
@@ -105,7 +108,7 @@ class PretrainingModel(tf.Module):
         return self.bert.variables | self.heads.variables
 
     def __call__(
-        self, features: Mapping[str, tf.Tensor], dropout: modeling.DropoutKey | None = None
+        self, features: Mapping[str, tf.Tensor], dropout: layers.DropoutKey | None = None
     ) -> PretrainingOutput:
         """Runs the model on a batch of pre-training records.
 
@@ -146,3 +149,8 @@ def head_specs(config: BertConfig) -> dict[str, modeling.VariableSpec]:
         ),
         "cls/seq_relationship/output_bias": modeling.VariableSpec((2,), "zeros"),
     }
+
+
+def _times_transposed(rows: tf.Tensor, matrix: tf.Variable) -> tf.Tensor:
+    """[rows, hidden] times the transpose of [outputs, hidden], as float32 [rows, outputs]."""
+    return tf.cast(tf.matmul(rows, tf.cast(matrix, rows.dtype), transpose_b=True), tf.float32)

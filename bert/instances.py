@@ -6,14 +6,17 @@ of each instance, its method is written out over `getrandbits`; the stream of nu
 in Python 3.10 to 3.13.
 """
 
-import dataclasses
 import random
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START, TokenizedLine, Tokenizer
+from deeq_bert.bert.documents import Document
+from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START, Tokenizer
+
+# Beside WORD_START and MORPHEME_START, in the units of an instance to be masked when it is read.
+NEVER_MASKED = 4
 
 _NEW_WORD = bytes([WORD_START | MORPHEME_START])
 
@@ -36,84 +39,21 @@ class TrainingInstance(NamedTuple):
     is_random_next: bool
 
 
-@dataclasses.dataclass(slots=True)
-class Document:
-    """The sentences of a document, as ids, end to end.
-
-    Flat arrays take a third of the memory of a list a sentence, and make a segment, which is a run
-    of whole sentences, one slice.
+class UnmaskedInstance(NamedTuple):
+    """Two segments, [CLS] A [SEP] B [SEP], that are masked when they are read.
 
     Attributes:
-      ids: The ids of all sentences.
-      starts: Where each sentence starts in `ids`; one more at the end, the length of `ids`.
-      units: What starts with each token (see `Encoding.units`); empty where that is not needed or
-        the ids tell.
+      input_ids: The ids, without padding.
+      token_units: For each of them a byte, the sum of WORD_START and MORPHEME_START where a word or
+        a morpheme starts with it, and of NEVER_MASKED for [CLS] and [SEP].
+      first_segment_length: How many of them belong to segment A: [CLS] and the first [SEP] too.
+      is_random_next: Whether B was taken from a random place instead of following A.
     """
 
-    ids: array
-    starts: array
-    units: bytearray = dataclasses.field(default_factory=bytearray)
-
-
-@dataclasses.dataclass(slots=True)
-class TextCounts:
-    """What has been read: documents and sentences that are not empty, tokens, unknown tokens."""
-
-    documents: int = 0
-    sentences: int = 0
-    tokens: int = 0
-    unknown_tokens: int = 0
-
-    @property
-    def unknown_share(self) -> float:
-        """The share of [UNK] among the tokens, 0 to 1."""
-        return self.unknown_tokens / self.tokens if self.tokens else 0.0
-
-
-class DocumentReader:
-    """Collects documents from lines: a sentence a line, a blank line between documents.
-
-    As in the original, a line with blanks only also ends a document, the end of a file does not,
-    and neither sentences without tokens nor documents without sentences are kept.
-
-    Attributes:
-      documents: The documents so far.
-      counts: What has been read so far.
-    """
-
-    def __init__(self, unknown_id: int, keep_units: bool = False) -> None:
-        """Starts with no documents.
-
-        Args:
-          unknown_id: The id of [UNK], for the counts.
-          keep_units: Whether to keep what starts with each token, for `Masker`.
-        """
-        self.documents: list[Document] = []
-        self.counts = TextCounts()
-        self._unknown_id = unknown_id
-        self._keep_units = keep_units
-        self._between_documents = True
-
-    def add_line(self, line: str, tokenized: TokenizedLine) -> None:
-        """Adds a line, with or without its end, of which a tokenizer has made `tokenized`."""
-        if not line.strip():
-            self._between_documents = True
-            return
-        ids = tokenized.ids
-        if not ids:
-            return
-        if self._between_documents:
-            self.documents.append(Document(ids=array("i"), starts=array("i", [0])))
-            self.counts.documents += 1
-            self._between_documents = False
-        document = self.documents[-1]
-        document.ids.extend(ids)
-        document.starts.append(len(document.ids))
-        if self._keep_units:
-            document.units += tokenized.units
-        self.counts.sentences += 1
-        self.counts.tokens += len(ids)
-        self.counts.unknown_tokens += ids.count(self._unknown_id)
+    input_ids: list[int]
+    token_units: bytes
+    first_segment_length: int
+    is_random_next: bool
 
 
 class Masker:
@@ -250,6 +190,59 @@ def create_training_instances(
       rng: Where the draws come from.
       progress: Called with 1 after each document.
     """
+    for input_ids, first_length, units, is_random_next in _unmasked(
+        documents, tokenizer, max_seq_length, dupe_factor, short_seq_prob, rng, progress
+    ):
+        positions, labels = masker.mask(input_ids, units)
+        yield TrainingInstance(input_ids, first_length, positions, labels, is_random_next)
+
+
+def create_unmasked_instances(
+    documents: list[Document],
+    tokenizer: Tokenizer,
+    max_seq_length: int,
+    dupe_factor: int,
+    short_seq_prob: float,
+    rng: random.Random,
+    progress: Callable[[int], object] | None = None,
+) -> Iterator[UnmaskedInstance]:
+    """Yields the instances of all documents, to be masked when they are read.
+
+    They are made as those of `create_training_instances`, which has the arguments too, but with no
+    draws for masks in between.
+    """
+    id_count = max(tokenizer.vocab.values()) + 1
+    units_by_id = bytearray([WORD_START]) * id_count
+    for id_ in tokenizer.continuation_ids:
+        units_by_id[id_] = 0
+    special_ids = tokenizer.vocab["[CLS]"], tokenizer.vocab["[SEP]"]
+    for id_ in special_ids:
+        units_by_id[id_] = NEVER_MASKED
+    for input_ids, first_length, units, is_random_next in _unmasked(
+        documents, tokenizer, max_seq_length, dupe_factor, short_seq_prob, rng, progress
+    ):
+        if units:
+            token_units = bytes(
+                [
+                    NEVER_MASKED if id_ in special_ids else unit
+                    for id_, unit in zip(input_ids, units)
+                ]
+            )
+        else:
+            token_units = bytes(map(units_by_id.__getitem__, input_ids))
+        yield UnmaskedInstance(input_ids, token_units, first_length, is_random_next)
+
+
+def _unmasked(
+    documents: list[Document],
+    tokenizer: Tokenizer,
+    max_seq_length: int,
+    dupe_factor: int,
+    short_seq_prob: float,
+    rng: random.Random,
+    progress: Callable[[int], object] | None,
+) -> Iterator[tuple[list[int], int, bytes, bool]]:
+    """Yields (ids, length of the first segment, units, whether B is from a random place)."""
     rng.shuffle(documents)
     class_id, separator_id = tokenizer.vocab["[CLS]"], tokenizer.vocab["[SEP]"]
     for _ in range(dupe_factor):
@@ -257,8 +250,7 @@ def create_training_instances(
             pairs = _segment_pairs(documents, index, max_seq_length - 3, short_seq_prob, rng)
             for first, second, units, is_random_next in pairs:
                 input_ids = [class_id, *first, separator_id, *second, separator_id]
-                positions, labels = masker.mask(input_ids, units)
-                yield TrainingInstance(input_ids, len(first) + 2, positions, labels, is_random_next)
+                yield input_ids, len(first) + 2, units, is_random_next
             if progress:
                 progress(1)
 

@@ -2,7 +2,7 @@
 
 Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding"
 (2018); the encoder is that of Vaswani et al., "Attention Is All You Need" (2017). Variables bear
-the names of Google's checkpoints, and all computation is in float32.
+the names of Google's checkpoints. They are float32; matrix products may be computed in less.
 """
 
 import hashlib
@@ -14,15 +14,18 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from deeq_bert.bert.config import BertConfig
+from deeq_bert.bert.layers import (
+    DropoutKey,
+    attention_shares,
+    dense,
+    dropout,
+    get_activation,
+    layer_norm,
+)
 from deeq_bert.tokenizers.errors import InputError
 
 # What a masked position's score is lowered by: its share after the softmax is 0 in float32.
 _MASKED_SCORE = -10000.0
-_LAYER_NORM_EPSILON = 1e-12
-
-# A dropout seed is two 64-bit words: the run's seed, and step, replica and site side by side.
-_SITE_BITS = 12
-_REPLICA_BITS = 20
 _SITES_PER_LAYER = 3
 
 
@@ -34,7 +37,7 @@ class VariableSpec(NamedTuple):
 
 
 class BertOutput(NamedTuple):
-    """What the encoder makes of a batch.
+    """What the encoder makes of a batch, in the precision it computes in.
 
     Attributes:
       pooled_output: [batch, hidden], the first token's output through a dense tanh layer.
@@ -49,39 +52,6 @@ class BertOutput(NamedTuple):
     embedding_output: tf.Tensor
 
 
-class DropoutKey:
-    """Where in a run a forward pass stands; every dropout mask follows from it.
-
-    Masks differ between steps, replicas and sites and come out the same again, so a run that
-    resumes has no generator state to restore. (XLA draws others of its own, also the same again.)
-    """
-
-    def __init__(self, seed: int | tf.Tensor, step: int | tf.Tensor, replica: int | tf.Tensor = 0):
-        """Takes numbers or integer scalars.
-
-        Args:
-          seed: The run's, within 64 bits.
-          step: The global step, 0 to 2**31 - 1.
-          replica: 0 to 2**20 - 1. A loop that splits a replica's batch further gives each part
-            a number of its own.
-        """
-        self._seed = tf.cast(seed, tf.int64)
-        step, replica = tf.cast(step, tf.int64), tf.cast(replica, tf.int64)
-        self._place = step * 2 ** (_REPLICA_BITS + _SITE_BITS) + replica * 2**_SITE_BITS
-
-    def at(self, site: int) -> tf.Tensor:
-        """The seed, int64 [2], of the dropout at `site`, which is 0 to 4095.
-
-        The encoder uses 0 to 3 * num_hidden_layers; a head takes one above that.
-
-        Raises:
-          ValueError: There is no such site.
-        """
-        if not 0 <= site < 2**_SITE_BITS:
-            raise ValueError(f"site is {site}; expected 0 to {2**_SITE_BITS - 1}")
-        return tf.stack([self._seed, self._place + site])
-
-
 class BertModel(tf.Module):
     """The encoder with its embeddings and pooler ("bert/..." in a checkpoint).
 
@@ -89,15 +59,18 @@ class BertModel(tf.Module):
       config: The BertConfig it was made from.
     """
 
-    def __init__(self, config: BertConfig, seed: int):
+    def __init__(self, config: BertConfig, seed: int, compute_dtype: tf.DType = tf.float32):
         """Creates the variables, under the strategy whose scope this is called in.
 
         Args:
           config: The model's shape.
           seed: Of the initial values, within 64 bits.
+          compute_dtype: float32, bfloat16 or float16, for matrix products and what stands between
+            the layers; see `layers`. The variables are float32.
         """
         super().__init__(name="bert")
         self.config = config
+        self._compute_dtype = compute_dtype
         self._activation = get_activation(config.hidden_act)
         self._variables = create_variables(encoder_specs(config), config.initializer_range, seed)
 
@@ -168,8 +141,9 @@ class BertModel(tf.Module):
         positions = variables["bert/embeddings/position_embeddings"][:sequence_length]
         total = words + tf.reshape(segments, tf.shape(words)) + positions
         rows = tf.reshape(total, [-1, config.hidden_size])
-        rows = _normalize(rows, variables, "bert/embeddings/LayerNorm")
-        return dropout(rows, config.hidden_dropout_prob, dropout_key, site=0)
+        rows = layer_norm(rows, variables, "bert/embeddings/LayerNorm")
+        rows = dropout(rows, config.hidden_dropout_prob, dropout_key, site=0)
+        return tf.cast(rows, self._compute_dtype)
 
     def _encode(
         self,
@@ -179,16 +153,28 @@ class BertModel(tf.Module):
         added_scores: tf.Tensor,
         dropout_key: DropoutKey | None,
     ) -> tf.Tensor:
-        variables, config = self._variables, self.config
         scope, site = f"bert/encoder/layer_{layer}", 1 + _SITES_PER_LAYER * layer
         context = self._attend(scope, site, rows, shape, added_scores, dropout_key)
-        attended = dense(context, variables, f"{scope}/attention/output/dense")
-        attended = dropout(attended, config.hidden_dropout_prob, dropout_key, site + 1)
-        attended = _normalize(attended + rows, variables, f"{scope}/attention/output/LayerNorm")
-        inner = self._activation(dense(attended, variables, f"{scope}/intermediate/dense"))
-        output = dense(inner, variables, f"{scope}/output/dense")
-        output = dropout(output, config.hidden_dropout_prob, dropout_key, site + 2)
-        return _normalize(output + attended, variables, f"{scope}/output/LayerNorm")
+        attended = dense(context, self._variables, f"{scope}/attention/output/dense")
+        attended = self._add(attended, rows, f"{scope}/attention/output", dropout_key, site + 1)
+        inner = self._activation(dense(attended, self._variables, f"{scope}/intermediate/dense"))
+        output = dense(inner, self._variables, f"{scope}/output/dense")
+        return self._add(output, attended, f"{scope}/output", dropout_key, site + 2)
+
+    def _add(
+        self,
+        output: tf.Tensor,
+        rows: tf.Tensor,
+        scope: str,
+        dropout_key: DropoutKey | None,
+        site: int,
+    ) -> tf.Tensor:
+        """Adds what came out of `rows`, after dropout, to them, and normalizes the sum."""
+        rate = self.config.hidden_dropout_prob
+        output = dropout(tf.cast(output, tf.float32), rate, dropout_key, site)
+        total = output + tf.cast(rows, tf.float32)
+        normalized = layer_norm(total, self._variables, f"{scope}/LayerNorm")
+        return tf.cast(normalized, self._compute_dtype)
 
     def _attend(
         self,
@@ -209,8 +195,8 @@ class BertModel(tf.Module):
             return tf.transpose(values, [0, 2, 1, 3])
 
         scores = tf.matmul(project("query"), project("key"), transpose_b=True)
-        shares = tf.nn.softmax(scores * (1.0 / math.sqrt(head_size)) + added_scores)
-        shares = dropout(shares, self.config.attention_probs_dropout_prob, dropout_key, site)
+        rate, factor = self.config.attention_probs_dropout_prob, 1.0 / math.sqrt(head_size)
+        shares = attention_shares(scores, added_scores, factor, rate, dropout_key, site)
         context = tf.transpose(tf.matmul(shares, project("value")), [0, 2, 1, 3])
         return tf.reshape(context, [-1, hidden_size])
 
@@ -293,71 +279,6 @@ def create_initializer(
         "zeros": lambda: tf.zeros(spec.shape),
         "ones": lambda: tf.ones(spec.shape),
     }[spec.initial]
-
-
-def dense(values: tf.Tensor, variables: Mapping[str, tf.Variable], scope: str) -> tf.Tensor:
-    """[rows, inputs] times the kernel under `scope`, plus the bias: [rows, outputs]."""
-    return tf.nn.bias_add(
-        tf.matmul(values, variables[f"{scope}/kernel"]), variables[f"{scope}/bias"]
-    )
-
-
-def layer_norm(values: tf.Tensor, beta: tf.Tensor, gamma: tf.Tensor) -> tf.Tensor:
-    """Normalizes over the last dimension (Ba et al., "Layer Normalization", 2016)."""
-    mean = tf.reduce_mean(values, axis=-1, keepdims=True)
-    centred = values - mean
-    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-    return centred * tf.math.rsqrt(variance + _LAYER_NORM_EPSILON) * gamma + beta
-
-
-def _normalize(values: tf.Tensor, variables: Mapping[str, tf.Variable], scope: str) -> tf.Tensor:
-    return layer_norm(values, variables[f"{scope}/beta"], variables[f"{scope}/gamma"])
-
-
-def dropout(values: tf.Tensor, rate: float, key: DropoutKey | None, site: int) -> tf.Tensor:
-    """Zeroes a share `rate` of the values and scales the rest by 1 / (1 - rate).
-
-    Args:
-      values: Of any shape.
-      rate: From 0 to below 1.
-      key: None outside training: the values then come back as they are.
-      site: Which of the model's dropouts this is (see DropoutKey.at).
-    """
-    if key is None or rate == 0:
-        return values
-    return tf.nn.experimental.stateless_dropout(values, rate, key.at(site), rng_alg="philox")
-
-
-def gelu(values: tf.Tensor) -> tf.Tensor:
-    """Gaussian error linear unit in its tanh form (Hendrycks and Gimpel, 2016)."""
-    return _gelu_with_gradient(values)
-
-
-@tf.custom_gradient
-def _gelu_with_gradient(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-    # Only the argument and the tanh wait for the backward pass, in place of every step between:
-    # three tenths less memory for all the activations of a training step.
-    factor, cubic = math.sqrt(2.0 / math.pi), 0.044715
-    tanh = tf.tanh(factor * (values + cubic * (values * values * values)))
-
-    def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        slope = factor * (1.0 + 3.0 * cubic * (values * values))
-        return upstream * 0.5 * (1.0 + tanh + values * (1.0 - tanh * tanh) * slope)
-
-    return values * (0.5 * (1.0 + tanh)), gradient
-
-
-def get_activation(name: str | None) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The function a config's hidden_act names; nothing at all is "linear".
-
-    Raises:
-      ValueError: The name is unknown.
-    """
-    activations = {"linear": tf.identity, "relu": tf.nn.relu, "gelu": gelu, "tanh": tf.tanh}
-    try:
-        return activations[(name or "linear").lower()]
-    except KeyError:
-        raise ValueError(f"unknown activation {name!r}; expected one of {[*activations]}") from None
 
 
 def get_shape_list(tensor: tf.Tensor) -> list[int | tf.Tensor]:

@@ -5,43 +5,48 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import tensorflow as tf
 
-from deeq_bert.bert import modeling
 from deeq_bert.bert.heads import PretrainingModel
-from deeq_bert.bert.training import Batch, Metrics, ReplicaLoss
+from deeq_bert.bert.layers import DropoutKey
+from deeq_bert.bert.train_step import Batch, Metrics, ReplicaLoss
 
 # Keeps the loss of a batch without any masked word finite (get_masked_lm_output of the original).
 _DENOMINATOR_OFFSET = 1e-5
 
 
 def make_replica_loss(model: PretrainingModel, global_batch_size: int) -> ReplicaLoss:
-    """Returns the loss of a replica's part of a batch, for `training.make_train_step`.
+    """Returns the loss of a part of a batch, for `train_step.make_train_step`.
 
-    Masked words are averaged over the global batch and not within a replica: some replicas hold
-    more of them than others, and a mean of means would weigh them wrongly.
+    Masked words are averaged over the global batch and not within a part: some hold more of them
+    than others, and a mean of means would weigh them wrongly.
 
     Args:
       model: What to train.
       global_batch_size: Examples in a batch, over all replicas.
 
     Returns:
-      A function whose metrics are `masked_lm_loss` and `next_sentence_loss`.
+      A ReplicaLoss whose metrics are `masked_lm_loss`, `next_sentence_loss` and `tokens`, the
+      number of those that are no padding.
     """
 
-    def replica_loss(batch: Batch, dropout: modeling.DropoutKey) -> tuple[tf.Tensor, Metrics]:
+    def count(batch: Batch) -> Metrics:
+        return {"masked_words": tf.reduce_sum(batch["masked_lm_weights"])}
+
+    def loss(
+        batch: Batch, totals: Metrics, dropout: DropoutKey | None
+    ) -> tuple[tf.Tensor, Metrics]:
         outputs = model(batch, dropout)
         weights = batch["masked_lm_weights"]
-        context = tf.distribute.get_replica_context()
-        masked = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
         masked_lm_loss = tf.reduce_sum(outputs.masked_lm_losses * weights) / (
-            masked + _DENOMINATOR_OFFSET
+            totals["masked_words"] + _DENOMINATOR_OFFSET
         )
         next_sentence_loss = tf.reduce_sum(outputs.next_sentence_losses) / global_batch_size
         return masked_lm_loss + next_sentence_loss, {
             "masked_lm_loss": masked_lm_loss,
             "next_sentence_loss": next_sentence_loss,
+            "tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32),
         }
 
-    return replica_loss
+    return ReplicaLoss(count, loss)
 
 
 def make_eval_step(

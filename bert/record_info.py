@@ -6,7 +6,7 @@ Records of other programs have no such file, and are used without.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from deeq_bert.tokenizers.contract import (
@@ -18,6 +18,9 @@ from deeq_bert.tokenizers.contract import (
 )
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.files import write_atomically
+
+# What of a contract differs where a vocabulary has been extended.
+VOCABULARY_KEYS = ("vocab_file", "vocab_size", "vocab_sha256")
 
 _SUFFIX = ".json"
 _MAX_BYTES = 64 * 1024 * 1024
@@ -96,13 +99,16 @@ def check_one_tokenizer(infos: Mapping[str, dict[str, Any]]) -> None:
             )
 
 
-def check_model_tokenizer(record_file: str, info: Mapping[str, Any], folder: str) -> None:
+def check_model_tokenizer(
+    record_file: str, info: Mapping[str, Any], folder: str, ignoring: Collection[str] = ()
+) -> None:
     """Checks that records were made with the tokenizer of the model they are for.
 
     Args:
       record_file: The records.
       info: What is known of them.
       folder: Where the model is; where it has no contract, all is well.
+      ignoring: What may differ.
 
     Raises:
       InputError: The tokenizers differ.
@@ -110,6 +116,7 @@ def check_model_tokenizer(record_file: str, info: Mapping[str, Any], folder: str
     path = os.path.join(folder, FILE_NAME)
     contract = read_contract(path)
     differing = differences(contract, info["tokenizer"]) if contract else {}
+    differing = {name: values for name, values in differing.items() if name not in ignoring}
     if differing:
         raise InputError(
             f"The model in {folder} was trained on text cut in another way: "

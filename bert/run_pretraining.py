@@ -5,337 +5,206 @@ python bert/run_pretraining.py \
   --output_dir=/data/out/bert --do_train=True --do_eval=True \
   --eval_input_file="/data/bert/heldout*.tf" \
   --train_batch_size=256 --num_train_steps=1000000 --num_warmup_steps=10000 \
-  --learning_rate=1e-4 --gpus=all
+  --learning_rate=1e-4 --gpus=all --dtype=bfloat16 --use_xla
 
-The same command goes on where a stopped run left off. Exit codes: 0 done; 1 a flag or a file cannot
-be used; 3 the loss is not finite any more; 130 or 143 stopped.
+With --plan it says what that would take, and writes nothing. The same command goes on where a
+stopped run left off. Exit codes: 0 done; 1 a flag or a file cannot be used; 3 the loss diverges; 4
+another worker is gone; 130 or 143 stopped, with a checkpoint.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 from tqdm import tqdm
 
-from deeq_bert.bert import distribution, record_info
+from deeq_bert.bert import (
+    cluster,
+    distribution,
+    init_checkpoint,
+    phases,
+    pretraining_flags,
+    record_info,
+    vocabulary_extension,
+)
 from deeq_bert.bert.config import BertConfig
-from deeq_bert.bert.record_checks import check_records_match
-from deeq_bert.bert.records import RecordSet
+from deeq_bert.bert.pretraining_records import MaskChoice, PhaseRecords, RecordOpener
 from deeq_bert.tokenizers import command_line, tokenizer_flags
 from deeq_bert.tokenizers.errors import InputError
-from deeq_bert.tokenizers.files import expand_patterns, make_folder, write_atomically
+from deeq_bert.tokenizers.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from deeq_bert.bert import checkpoint, heads, input_pipeline, training
+    from deeq_bert.bert import checkpoint, pretraining_run
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string(
-    "bert_config_file",
-    None,
-    "The JSON file with the sizes of the model. Its vocab_size must cover the vocabulary the "
-    "records were made with.",
-    required=True,
-)
-flags.DEFINE_string(
-    "input_file",
-    None,
-    "The TFRecord files to train on, as create_pretraining_data.py writes them: paths and glob "
-    "patterns, separated by commas.",
-    required=True,
-)
-flags.DEFINE_string(
-    "output_dir",
-    None,
-    "The folder for checkpoints, event files and results. A run that was stopped goes on from the "
-    "last checkpoint in it.",
-    required=True,
-)
-flags.DEFINE_string(
-    "eval_input_file",
-    None,
-    "The TFRecord files to evaluate on, in the form of --input_file; without it those of "
-    "--input_file. Must not hold text that is trained on if the result is to mean anything.",
-)
-flags.DEFINE_string(
-    "init_checkpoint",
-    None,
-    "A checkpoint to start from, such as one of Google's. Only weights are taken, no optimizer "
-    "state, and only where --output_dir has no checkpoint yet.",
-)
-flags.DEFINE_integer(
-    "max_seq_length",
-    128,
-    "The length of the sequences. Must match the records.",
-    lower_bound=5,
-)
-flags.DEFINE_integer(
-    "max_predictions_per_seq",
-    20,
-    "The number of masked positions a sequence. Must match the records.",
-    lower_bound=1,
-)
-flags.DEFINE_bool("do_train", False, "Whether to train.")
-flags.DEFINE_bool("do_eval", False, "Whether to evaluate, after training if there is any.")
-flags.DEFINE_integer(
-    "train_batch_size",
-    32,
-    "Sequences a step, over all devices. Must divide by their number.",
-    lower_bound=1,
-    upper_bound=2**20,
-)
-flags.DEFINE_integer(
-    "eval_batch_size",
-    8,
-    "Sequences a step of evaluation, over all devices. Must divide by their number.",
-    lower_bound=1,
-    upper_bound=2**20,
-)
-flags.DEFINE_float(
-    "learning_rate", 5e-5, "The learning rate at its highest, after the warm-up.", lower_bound=0.0
-)
-flags.DEFINE_integer(
-    "num_train_steps",
-    100000,
-    "The number of steps of the whole run; the learning rate falls to 0 at its end.",
-    lower_bound=1,
-)
-flags.DEFINE_integer(
-    "num_warmup_steps",
-    10000,
-    "The number of steps over which the learning rate rises from 0.",
-    lower_bound=0,
-)
-flags.DEFINE_integer(
-    "save_checkpoints_steps", 1000, "A checkpoint is written every so many steps.", lower_bound=1
-)
-flags.DEFINE_integer(
-    "keep_checkpoint_max",
-    5,
-    "How many checkpoints are kept, the oldest deleted first; 0 keeps all.",
-    lower_bound=0,
-)
-flags.DEFINE_integer("max_eval_steps", 100, "The most steps an evaluation takes.", lower_bound=1)
-flags.DEFINE_integer(
-    "log_steps",
-    100,
-    "Loss, speed and time left are logged, and written as events, every so many steps.",
-    lower_bound=1,
-)
-flags.DEFINE_integer(
-    "random_seed",
-    12345,
-    "Fixes the initial weights, the order of the records and the dropout.",
-    lower_bound=0,
-    upper_bound=2**31 - 1,
-)
-flags.DEFINE_string(
-    "gpus",
-    "all",
-    'The GPUs to use: how many ("2"), which ("0,2", or "3," for one), "all", or "0" for the CPU.',
-)
-flags.DEFINE_float(
-    "peak_tflops",
-    None,
-    "What one device can do at most in the precision used, in 10^12 operations a second by its "
-    "data sheet; the log then shows model FLOPs utilisation (MFU) against it.",
-    lower_bound=1e-6,
-)
-flags.DEFINE_bool(
-    "skip_bad_records",
-    False,
-    "Whether records that are cut off or do not fit their checksum are left out and counted, "
-    "instead of being an error.",
-)
-tokenizer_flags.define_mismatch_flag()
+# What is known of the records, by file.
+Infos = Mapping[str, Mapping[str, Any]]
+# Of the records and of --init_checkpoint; None for one that is not known.
+Vocabularies = tuple[list[str] | None, list[str] | None]
 
-# Known so that old command lines get one sentence about them rather than "unknown flag".
-flags.DEFINE_bool("use_tpu", False, "Refused: this program runs on GPUs and CPUs.")
-for _name in ("tpu_name", "tpu_zone", "gcp_project", "master"):
-    flags.DEFINE_string(_name, None, "Refused: it is about TPUs.")
-flags.DEFINE_integer("num_tpu_cores", 8, "Has no effect: it is about TPUs.")
-flags.DEFINE_integer("iterations_per_loop", 1000, "Has no effect: it is about TPUs.")
-
-
-_TPU_FLAGS = ("use_tpu", "tpu_name", "tpu_zone", "gcp_project", "master")
-_IDLE_FLAGS = ("num_tpu_cores", "iterations_per_loop")
 # A run that goes on with another value of one of these is another run; its owner should know.
 _RUN_FLAGS = (
-    "train_batch_size",
     "learning_rate",
     "num_train_steps",
     "num_warmup_steps",
+    "gradient_accumulation_steps",
+    "optimizer",
+    "dtype",
+    "dynamic_masking",
+    "mask_unit",
+    "masked_lm_prob",
     "random_seed",
 )
+# How long --plan times steps at each batch size, in seconds.
+_PLAN_SECONDS = 5.0
 
 
 def main() -> None:
-    _check_flags()
+    pretraining_flags.check_flags()
     config = BertConfig.from_json_file(FLAGS.bert_config_file)
-    _check_config(config)
-    make_folder(FLAGS.output_dir)
-    records = eval_records = None
-    if FLAGS.do_train or not FLAGS.eval_input_file:
-        records = eval_records = _open_records("input_file", config)
-    if FLAGS.do_eval and FLAGS.eval_input_file:
-        eval_records = _open_records("eval_input_file", config)
-    infos = _known_infos(records, eval_records, config)
-    # Importing TensorFlow takes seconds; what can be refused without it has been by now.
-    _run(config, records, eval_records, infos)
-
-
-def _check_flags() -> None:
-    """Refuses flags that do not go together."""
-    given = [f"--{name}" for name in _TPU_FLAGS if FLAGS[name].value]
-    if given:
-        raise InputError(
-            f"{' and '.join(given)}: this program runs on GPUs and CPUs, not on TPUs. Leave TPU "
-            "flags out and choose devices with --gpus."
-        )
-    for name in _IDLE_FLAGS:
-        if command_line.explicitly_given(name):
-            logging.warning("--%s is about TPUs and has no effect.", name)
-    if not FLAGS.do_train and not FLAGS.do_eval:
-        raise InputError("There is nothing to do: give --do_train=True, --do_eval=True or both.")
-    for name in ("bert_config_file", "input_file", "output_dir"):
-        if not FLAGS[name].value:
-            raise InputError(f"--{name} is empty; give it a value, or see --help.")
-    for name in ("learning_rate", "peak_tflops"):
-        # The upper bound is what float32 can hold.
-        if FLAGS[name].value is not None and not FLAGS[name].value < 3e38:
-            raise InputError(f"--{name}={FLAGS[name].value} is not a finite number.")
-    distribution.check_gpus(FLAGS.gpus)
-    if FLAGS.do_train and FLAGS.num_warmup_steps >= FLAGS.num_train_steps:
-        logging.warning(
-            "--num_warmup_steps=%d is not below --num_train_steps=%d: the learning rate is still "
-            "rising when the run ends and never reaches %g.",
-            FLAGS.num_warmup_steps,
-            FLAGS.num_train_steps,
-            FLAGS.learning_rate,
-        )
-
-
-def _check_config(config: BertConfig) -> None:
-    """Refuses a sequence that is longer than the model's positions."""
-    if FLAGS.max_seq_length > config.max_position_embeddings:
-        raise InputError(
-            f"--max_seq_length={FLAGS.max_seq_length} is more than the max_position_embeddings "
-            f"{config.max_position_embeddings} of {FLAGS.bert_config_file}. Lower the one or raise "
-            "the other; the records must match."
-        )
-    if config.type_vocab_size < 2:
-        raise InputError(
-            f"type_vocab_size is {config.type_vocab_size} in {FLAGS.bert_config_file}; "
-            "pre-training has two segments, so it must be 2 or more."
-        )
-
-
-def _open_records(flag: str, config: BertConfig) -> RecordSet:
-    """Finds and checks the records that `flag` names."""
-    files, unmatched = expand_patterns(FLAGS[flag].value)
-    if not files:
-        raise InputError(
-            f"No file matches --{flag}={FLAGS[flag].value}. Expected TFRecord files, as "
-            "create_pretraining_data.py writes them; put quotes around patterns."
-        )
-    files = record_info.without_info_files(files)
-    for pattern in unmatched:
-        logging.warning("No file matches %s in --%s.", pattern, flag)
-    if len(set(files)) < len(files):
-        logging.warning("--%s names some files more than once; they count as often.", flag)
-    for file in files:
-        if not os.path.isfile(file):
-            raise InputError(
-                f"--{flag}: {file} is not a regular file, and cannot be read at random."
-            )
-    logging.info("*** Records of --%s ***", flag)
-    for file in files:
-        logging.info("  %s", file)
-    size = sum(os.path.getsize(file) for file in files)
-    with tqdm(total=size, unit="B", unit_scale=True, desc="checking records", disable=None) as bar:
-        records = RecordSet.scan(files, FLAGS.skip_bad_records, bar.update)
-    for path, skipped in records.skipped.items():
-        lost = f"; the {skipped.lost_bytes:,} bytes from the last of them on could not be read"
-        logging.warning(
-            "%s: left out %d damaged record(s), the first being record %d: %s%s.",
-            path,
-            skipped.count,
-            skipped.first_record,
-            skipped.reason,
-            lost if skipped.lost_bytes else "",
-        )
-    if not len(records):
-        raise InputError(f"There is not one record in --{flag}={FLAGS[flag].value}.")
-    check_records_match(
-        records, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, config.vocab_size
-    )
-    return records
-
-
-def _known_infos(
-    records: RecordSet | None, eval_records: RecordSet | None, config: BertConfig
-) -> dict[str, dict[str, Any]]:
-    """Returns what is known of the records, checked against each other and against the model."""
-    paths = [
-        path for record_set in (records, eval_records) if record_set for path in record_set.paths
-    ]
-    infos = record_info.known_infos(paths)
-    if not infos:
-        return infos
-    models = [FLAGS.output_dir]
+    schedule = pretraining_flags.schedule_of_flags()
+    pretraining_flags.check_config(config, schedule)
+    workers = cluster.read_cluster(os.environ)
+    if not FLAGS.plan:
+        make_folder(FLAGS.output_dir)
+    opened = _open_records(schedule, config)
+    infos = {path: info for records in opened for path, info in records.infos.items()}
+    vocabularies = _init_vocabularies(infos)
     if FLAGS.init_checkpoint:
-        models.append(os.path.dirname(FLAGS.init_checkpoint))
+        init_checkpoint.check_init_checkpoint(FLAGS.init_checkpoint, config, *vocabularies)
+    _check_tokenizers(infos, config, None not in vocabularies)
+    # Importing TensorFlow takes seconds; what can be refused without it has been by now.
+    _run(config, schedule, opened, infos, vocabularies, workers)
+
+
+def _open_records(schedule: list[phases.Phase], config: BertConfig) -> list[PhaseRecords]:
+    """Finds and checks the records of every phase."""
+    masks = None
+    if FLAGS.dynamic_masking:
+        masks = MaskChoice(FLAGS.mask_unit, FLAGS.masked_lm_prob, FLAGS.random_seed)
+    with contextlib.ExitStack() as bars:
+
+        def progress(flag: str, size: int) -> Callable[[int], object]:
+            bar = tqdm(
+                total=size, unit="B", unit_scale=True, desc=f"checking --{flag}", disable=None
+            )
+            return bars.enter_context(bar).update
+
+        opener = RecordOpener(
+            config.vocab_size,
+            None if FLAGS.plan else os.path.join(FLAGS.output_dir, "record_index"),
+            FLAGS.skip_bad_records,
+            masks,
+            progress,
+        )
+        train = FLAGS.do_train or FLAGS.plan
+        held_out = FLAGS.do_eval or (train and FLAGS.eval_steps != 0)
+        return [opener.open_phase(phase, train, held_out) for phase in schedule]
+
+
+def _init_vocabularies(infos: Infos) -> Vocabularies:
+    """Returns the vocabulary of the records and that of --init_checkpoint, where known."""
+    if not FLAGS.init_checkpoint:
+        return None, None
+    paths = [info.get("vocab_file") for info in infos.values()]
+    known = [path for path in paths if isinstance(path, str) and os.path.isfile(path)]
+    new = FLAGS.vocab_file or next(iter(known), None)
+    old = FLAGS.init_vocab_file or vocabulary_extension.vocabulary_beside(FLAGS.init_checkpoint)
+    load = vocabulary_extension.load_vocabulary
+    return load(new) if new else None, load(old) if old else None
+
+
+def _check_tokenizers(infos: Infos, config: BertConfig, extends_vocabulary: bool) -> None:
+    """Checks the records against each other and against the model, as far as they are known."""
+    if not infos:
+        return
     path, info = next(iter(infos.items()))
     try:
         record_info.check_one_tokenizer(infos)
-        for folder in models:
-            record_info.check_model_tokenizer(path, info, folder)
+        record_info.check_model_tokenizer(path, info, FLAGS.output_dir)
+        if FLAGS.init_checkpoint:
+            start = FLAGS.init_checkpoint
+            record_info.check_model_tokenizer(
+                path,
+                info,
+                start if os.path.isdir(start) else os.path.dirname(start),
+                record_info.VOCABULARY_KEYS if extends_vocabulary else (),
+            )
     except InputError as error:
         tokenizer_flags.refuse_unless_allowed(error)
     record_info.check_vocab_size(path, info, config.vocab_size, FLAGS.bert_config_file)
-    return infos
 
 
 def _run(
     config: BertConfig,
-    records: RecordSet | None,
-    eval_records: RecordSet | None,
-    infos: Mapping[str, dict[str, Any]],
+    schedule: list[phases.Phase],
+    opened: list[PhaseRecords],
+    infos: Infos,
+    vocabularies: Vocabularies,
+    workers: cluster.Cluster,
 ) -> None:
-    """Trains and evaluates, as the flags say, on the devices they name."""
+    """Trains, evaluates or plans, as the flags say, on the devices they name."""
     import tensorflow as tf
 
-    from deeq_bert.bert import checkpoint, heads
+    from deeq_bert.bert import checkpoint, pretraining_loop, pretraining_run, probing
 
+    tf.config.experimental.enable_tensor_float_32_execution(FLAGS.allow_tf32)
     devices = distribution.use_gpus(FLAGS.gpus)
     _report_devices(devices)
-    distribution.check_global_batch("train_batch_size", FLAGS.train_batch_size, len(devices))
-    distribution.check_global_batch("eval_batch_size", FLAGS.eval_batch_size, len(devices))
-    strategy = distribution.make_strategy(devices)
-    folder = checkpoint.CheckpointFolder(FLAGS.output_dir, FLAGS.keep_checkpoint_max)
-    # A run that only reads may look in on one that trains.
-    with folder.locked() if FLAGS.do_train else contextlib.nullcontext(), strategy.scope():
-        try:
-            model = heads.PretrainingModel(config, FLAGS.random_seed)
-            if FLAGS.do_train:
-                step = _train(strategy, model, records, folder, infos)
-            else:
-                step = _load_for_evaluation(model, folder)
-            if FLAGS.do_eval:
-                _evaluate(strategy, model, eval_records, step)
-        except tf.errors.ResourceExhaustedError as error:
-            raise InputError(
-                f"A device has not enough memory: {error.message.splitlines()[0]} Lower "
-                "--train_batch_size or --eval_batch_size, choose a smaller model, or use more GPUs."
-            ) from error
+    strategy = distribution.make_strategy(devices, workers)
+    replicas = strategy.num_replicas_in_sync
+    for phase in schedule:
+        if phase.train_batch_size:
+            distribution.check_global_batch(
+                "train_batch_size",
+                phase.train_batch_size,
+                replicas,
+                phase.gradient_accumulation_steps,
+            )
+    distribution.check_global_batch("eval_batch_size", FLAGS.eval_batch_size, replicas)
+    run = pretraining_run.PretrainingRun(
+        config, strategy, FLAGS.dtype, FLAGS.use_xla, FLAGS.optimizer, FLAGS.random_seed
+    )
+    try:
+        with distribution.report_lost_workers(workers):
+            if FLAGS.plan:
+                _plan(run, schedule, opened, devices)
+                return
+            folder = checkpoint.CheckpointFolder(FLAGS.output_dir, FLAGS.keep_checkpoint_max)
+            # A run that only reads may look in on one that trains.
+            writes = FLAGS.do_train and workers.is_chief
+            with folder.locked() if writes else contextlib.nullcontext():
+                if FLAGS.do_train:
+                    step = _train(
+                        run, schedule, opened, infos, vocabularies, folder, devices, workers
+                    )
+                else:
+                    step = _load_for_evaluation(run, folder, vocabularies)
+                if FLAGS.do_eval:
+                    _evaluate(run, schedule[-1], opened[-1], step, workers.is_chief)
+    except pretraining_loop.StoppedError as stop:
+        command_line.fail(str(stop), stop.exit_code)
+    except pretraining_loop.DivergedError as error:
+        command_line.fail(str(error), 3)
+    except distribution.LostWorkerError as error:
+        command_line.fail(str(error), 4)
+    except tf.errors.OpError as error:
+        if not probing.is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"A device has not enough memory: {error.message.splitlines()[0]} Lower "
+            "--train_batch_size or --eval_batch_size, raise --gradient_accumulation_steps, choose "
+            "a smaller model, or use more GPUs."
+        ) from error
 
 
 def _report_devices(devices: Sequence[str]) -> None:
@@ -351,192 +220,69 @@ def _report_devices(devices: Sequence[str]) -> None:
         )
 
 
+def _peak_tflops() -> float | None:
+    from deeq_bert.bert import devices
+
+    return FLAGS.peak_tflops or devices.slowest_peak_tflops(
+        devices.gpu_names(), FLAGS.dtype, FLAGS.allow_tf32
+    )
+
+
 def _train(
-    strategy: tf.distribute.Strategy,
-    model: heads.PretrainingModel,
-    records: RecordSet,
+    run: pretraining_run.PretrainingRun,
+    schedule: list[phases.Phase],
+    opened: list[PhaseRecords],
+    infos: Infos,
+    vocabularies: Vocabularies,
     folder: checkpoint.CheckpointFolder,
-    infos: Mapping[str, dict[str, Any]],
+    devices: list[str],
+    workers: cluster.Cluster,
 ) -> int:
     """Trains up to --num_train_steps, from the last checkpoint if there is one.
 
     Returns:
       The number of updates behind the model.
     """
-    from deeq_bert.bert import meters, optimization, pretraining, training
+    from deeq_bert.bert import pretraining_session
+    from deeq_bert.bert.pretraining_loop import Intervals
 
-    optimizer = optimization.create_optimizer(model.variables)
-    variables = {**model.variables, **optimizer.slots}
-    first_step, position = _restore_or_initialize(model, variables, records, folder)
-    last_step = FLAGS.num_train_steps
-    if first_step >= last_step:
-        log = logging.warning if first_step > last_step else logging.info
-        log(
-            "Training is finished: %d steps are done and --num_train_steps is %d.",
-            first_step,
-            last_step,
+    if workers.is_chief:
+        write_atomically(
+            os.path.join(FLAGS.output_dir, "bert_config.json"), run.config.to_json_string().encode()
         )
-        return first_step
-    config = model.bert.config
-    write_atomically(
-        os.path.join(FLAGS.output_dir, "bert_config.json"), config.to_json_string().encode()
+        if infos:
+            record_info.hand_on_tokenizer(next(iter(infos.values())), FLAGS.output_dir)
+    session = pretraining_session.PretrainingSession(
+        run, schedule, opened, FLAGS.output_dir, devices, workers.is_chief
     )
-    if infos:
-        record_info.hand_on_tokenizer(next(iter(infos.values())), FLAGS.output_dir)
-    _describe_training(model, records, position)
-
-    batches = _record_batches(records, config).for_training(
-        FLAGS.train_batch_size, position, FLAGS.random_seed
-    )
-    train_step = training.make_train_step(
-        strategy,
-        list(model.variables.values()),
-        optimizer,
-        lambda step: optimization.learning_rate_at_step(
-            step, FLAGS.learning_rate, last_step, FLAGS.num_warmup_steps
-        ),
-        pretraining.make_replica_loss(model, FLAGS.train_batch_size),
-        FLAGS.random_seed,
-    )
-    throughput = meters.Throughput(
-        meters.training_flops_per_sequence(
-            config, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq
-        ),
-        FLAGS.train_batch_size,
-        strategy.num_replicas_in_sync,
-        FLAGS.peak_tflops,
-    )
-    events = meters.EventWriter(FLAGS.output_dir)
-    bar = tqdm(total=last_step, initial=first_step, unit="step", desc="training", disable=None)
-
-    def progress() -> None:
-        throughput.count_step()
-        bar.update()
-
-    def report(step: int, means: dict[str, float]) -> None:
-        figures = throughput.report(last_step - step)
-        bar.clear()
-        logging.info("%s", meters.log_line(step, means, figures))
-        events.write(step, {**means, **figures})
-
-    def save(step: int) -> None:
-        start = time.perf_counter()
-        if not training.all_finite(variables.values()):
-            raise training.NonFiniteLossError(step, "weight")
-        examples = position + (step - first_step) * FLAGS.train_batch_size
-        path = folder.save(step, variables, _resume_state(examples, records))
-        throughput.exclude(time.perf_counter() - start)
-        bar.clear()
-        logging.info("Saved %s.", path)
-
-    if folder.latest() is None:
-        save(0)  # What cannot be written shows now, not after the first thousand steps.
-    try:
-        training.run_steps(
-            train_step,
-            distribution.distribute(strategy, batches),
-            first_step,
-            last_step,
-            FLAGS.log_steps,
-            FLAGS.save_checkpoints_steps,
-            report,
-            save,
-            progress,
-        )
-    except training.NonFiniteLossError as error:
-        _report_divergence(error, folder)
-    except KeyboardInterrupt as interrupt:
-        command_line.fail(
-            f"Stopped. The same command goes on from {folder.last()}.",
-            command_line.interrupt_code(interrupt),
-        )
-    finally:
-        batches.close()
-        bar.close()
-    return last_step
-
-
-def _report_divergence(
-    error: training.NonFiniteLossError, folder: checkpoint.CheckpointFolder
-) -> None:
-    """Ends the run, with a checkpoint to go on from that does not lead straight back there."""
-    withdrawn = None
-    if error.quantity != "weight" and folder.last().endswith(f"-{error.step - 1}"):
-        # Loss and gradient of a step are those of the weights the step before it left.
-        withdrawn = folder.withdraw_last()
-    command_line.fail(
-        f"A {error.quantity.replace('_', ' ')} is not finite at step {error.step}, and nothing "
-        f"was saved after it; {folder.last()} is the last good checkpoint"
-        f"{f' ({withdrawn} leads there, and was taken off the list)' if withdrawn else ''}. Lower "
-        "--learning_rate or raise --num_warmup_steps, and run again to go on from there.",
-        code=3,
+    evaluate = FLAGS.save_checkpoints_steps if FLAGS.eval_steps is None else FLAGS.eval_steps
+    return session.train(
+        folder,
+        functools.partial(_initialize, vocabularies),
+        {
+            "records": [len(records.train) for records in opened],
+            **{name: FLAGS[name].value for name in _RUN_FLAGS},
+        },
+        Intervals(FLAGS.log_steps, FLAGS.save_checkpoints_steps, evaluate),
+        pretraining_session.HeldOutSettings(FLAGS.eval_batch_size, FLAGS.max_eval_steps),
+        pretraining_session.Health(FLAGS.explosion_factor, FLAGS.max_rollbacks),
+        pretraining_session.Meter(_peak_tflops(), FLAGS.price_per_gpu_hour),
     )
 
 
-def _record_batches(records: RecordSet, config: BertConfig) -> input_pipeline.RecordBatches:
-    from deeq_bert.bert import input_pipeline
-
-    return input_pipeline.RecordBatches(
-        records, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, config.vocab_size
-    )
-
-
-def _restore_or_initialize(
-    model: heads.PretrainingModel,
-    variables: Mapping[str, tf.Variable],
-    records: RecordSet,
-    folder: checkpoint.CheckpointFolder,
-) -> tuple[int, int]:
-    """Gives the variables their values: of the last checkpoint, or of --init_checkpoint.
-
-    Returns:
-      The number of updates behind them, and of examples consumed.
-    """
+def _initialize(vocabularies: Vocabularies, variables: Mapping[str, tf.Variable]) -> None:
+    """Gives the weights of a run that begins those of --init_checkpoint, if it is given."""
     from deeq_bert.bert import initialization
 
-    latest = folder.latest()
-    if latest is None:
-        if FLAGS.init_checkpoint:
-            initialization.initialize(FLAGS.init_checkpoint, model.variables)
-        return 0, 0
-    step, state = initialization.restore(latest, variables)
-    logging.info("Going on from %s.", latest)
-    _warn_of_unused_init_checkpoint(latest)
-    examples = state.get("examples", step * FLAGS.train_batch_size)
-    for name, value in _resume_state(examples, records).items():
-        if state.get(name, value) != value:
-            logging.warning("Going on with %s = %s; it was %s before.", name, value, state[name])
-    return step, examples
-
-
-def _warn_of_unused_init_checkpoint(latest: str) -> None:
     if FLAGS.init_checkpoint:
-        logging.warning("--init_checkpoint is not used, since there is %s.", latest)
+        initialization.initialize(FLAGS.init_checkpoint, variables, *vocabularies)
 
 
-def _resume_state(examples: int, records: RecordSet) -> dict:
-    """Returns what a checkpoint keeps besides the variables."""
-    flag_values = {name: FLAGS[name].value for name in _RUN_FLAGS}
-    return {"examples": examples, "records": len(records), **flag_values}
-
-
-def _describe_training(model: heads.PretrainingModel, records: RecordSet, examples: int) -> None:
-    """Logs what is about to happen: sizes, batch, steps and how often the records are seen."""
-    parameters = sum(math.prod(variable.shape) for variable in model.variables.values())
-    total = FLAGS.num_train_steps * FLAGS.train_batch_size
-    logging.info("***** Running training *****")
-    logging.info("  Parameters = %s", f"{parameters:,}")
-    logging.info("  Examples found = %s", f"{len(records):,}")
-    logging.info("  Global batch = %d", FLAGS.train_batch_size)
-    logging.info(
-        "  Steps = %d, hence %.4g epochs, %.4g of them done",
-        FLAGS.num_train_steps,
-        total / len(records),
-        examples / len(records),
-    )
-
-
-def _load_for_evaluation(model: heads.PretrainingModel, folder: checkpoint.CheckpointFolder) -> int:
+def _load_for_evaluation(
+    run: pretraining_run.PretrainingRun,
+    folder: checkpoint.CheckpointFolder,
+    vocabularies: Vocabularies,
+) -> int:
     """Gives the model the weights of the last checkpoint, or of --init_checkpoint.
 
     Returns:
@@ -547,49 +293,70 @@ def _load_for_evaluation(model: heads.PretrainingModel, folder: checkpoint.Check
     latest = folder.latest()
     if latest is not None:
         logging.info("Evaluating %s.", latest)
-        _warn_of_unused_init_checkpoint(latest)
-        step, _ = initialization.restore(latest, model.variables)
+        step, _ = initialization.restore(latest, run.model.variables)
         return step
     if not FLAGS.init_checkpoint:
         raise InputError(
             f"There is no checkpoint to evaluate in --output_dir={FLAGS.output_dir}. Train first, "
             "or name one with --init_checkpoint."
         )
-    initialization.initialize(FLAGS.init_checkpoint, model.variables)
+    _initialize(vocabularies, run.model.variables)
     return 0
 
 
 def _evaluate(
-    strategy: tf.distribute.Strategy,
-    model: heads.PretrainingModel,
-    records: RecordSet,
+    run: pretraining_run.PretrainingRun,
+    phase: phases.Phase,
+    records: PhaseRecords,
     step: int,
+    writes: bool,
 ) -> None:
     """Evaluates the model, logs the metrics and writes eval_results.txt."""
-    from deeq_bert.bert import meters, pretraining
+    from deeq_bert.bert import held_out
+    from deeq_bert.bert.event_files import EventWriter
 
-    examples = min(len(records), FLAGS.max_eval_steps * FLAGS.eval_batch_size)
+    count = len(records.held_out)
+    examples = min(count, FLAGS.max_eval_steps * FLAGS.eval_batch_size)
     logging.info("***** Running evaluation *****")
-    logging.info("  Examples = %s of %s", f"{examples:,}", f"{len(records):,}")
-    batches = _record_batches(records, model.bert.config).for_evaluation(
-        FLAGS.eval_batch_size, FLAGS.max_eval_steps
-    )
-    metrics = pretraining.evaluate(
-        pretraining.make_eval_step(strategy, model),
-        distribution.distribute(strategy, batches),
-    )
-    meters.EventWriter(os.path.join(FLAGS.output_dir, "eval")).write(step, metrics)
+    logging.info("  Examples = %s of %s", f"{examples:,}", f"{count:,}")
+    metrics = run.held_out(phase, records, FLAGS.eval_batch_size, FLAGS.max_eval_steps).evaluate()
+    if writes:
+        EventWriter(os.path.join(FLAGS.output_dir, "eval")).write(step, metrics)
     if not all(map(math.isfinite, metrics.values())):
         command_line.fail(f"The metrics of step {step} are not finite: {metrics}.", code=3)
-    results = {"global_step": step, **metrics}
-    lines = [f"{name} = {results[name]!s}" for name in sorted(results)]
     logging.info("***** Eval results *****")
+    lines = held_out.result_lines(step, metrics)
     for line in lines:
         logging.info("  %s", line)
-    write_atomically(
-        os.path.join(FLAGS.output_dir, "eval_results.txt"),
-        "".join(f"{x}\n" for x in lines).encode(),
+    if "bits_per_character" in metrics:
+        logging.info("  bits a character = %.4f", metrics["bits_per_character"])
+    if writes:
+        write_atomically(
+            os.path.join(FLAGS.output_dir, "eval_results.txt"),
+            "".join(f"{line}\n" for line in lines).encode(),
+        )
+
+
+def _plan(
+    run: pretraining_run.PretrainingRun,
+    schedule: Sequence[phases.Phase],
+    opened: Sequence[PhaseRecords],
+    devices: list[str],
+) -> None:
+    """Times steps at several batch sizes, and prints what the command would take."""
+    from deeq_bert.bert import plan, pretraining_session
+
+    session = pretraining_session.PretrainingSession(
+        run, schedule, opened, FLAGS.output_dir, devices, False
     )
+    plans = session.plan(_PLAN_SECONDS)
+    replicas = run.strategy.num_replicas_in_sync
+    for number, described in enumerate(plans, start=1):
+        for line in plan.describe_phase(
+            described, number, replicas, _peak_tflops(), FLAGS.price_per_gpu_hour
+        ):
+            print(line)
+    print(plan.total_line(plans, replicas, FLAGS.price_per_gpu_hour))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,11 @@ MODULES = {
 GUARD = '\nif __name__ == "__main__":\n'
 SCRIPTS = [name for name in MODULES if GUARD in (ROOT / name).read_text(encoding="utf-8")]
 # What command lines share: the libraries that handle flags and print errors.
-COMMAND_LINE = ("tokenizers/command_line.py", "tokenizers/tokenizer_flags.py")
+COMMAND_LINE = (
+    "bert/pretraining_flags.py",
+    "tokenizers/command_line.py",
+    "tokenizers/tokenizer_flags.py",
+)
 LIBRARIES = [name for name in MODULES if name not in [*SCRIPTS, *COMMAND_LINE]]
 
 

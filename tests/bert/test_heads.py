@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deeq_bert.bert import heads, modeling, optimization, pretraining
+from deeq_bert.bert import heads, layers, modeling, optimization, pretraining
 from deeq_bert.bert.config import BertConfig
 
 FORWARD_TOLERANCE = 5e-5
@@ -33,7 +33,8 @@ RUNS = ["gelu_a", "gelu_b", "gelu_c", "relu_a", "tanh_a", "linear_a", "gelu_a_on
 
 def total_loss(model, features) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The loss that training differentiates, and its two parts."""
-    return pretraining.make_replica_loss(model, len(features["input_ids"]))(features, None)
+    replica_loss = pretraining.make_replica_loss(model, len(features["input_ids"]))
+    return replica_loss.loss(features, replica_loss.count(features), None)
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -113,7 +114,7 @@ def test_the_model_has_its_variables_in_the_order_of_the_original(golden_model):
 
 def test_dropout_needs_a_key(golden_model):
     model, features, _ = load(golden_model, "gelu_c")
-    key = modeling.DropoutKey(seed=1, step=0)
+    key = layers.DropoutKey(seed=1, step=0)
 
     plain, dropped = model(features), model(features, dropout=key)
 

@@ -7,9 +7,8 @@ import random
 
 import pytest
 
+from deeq_bert.bert.documents import Document, DocumentReader
 from deeq_bert.bert.instances import (
-    Document,
-    DocumentReader,
     Masker,
     TrainingInstance,
     create_training_instances,

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deeq_bert.bert import modeling
-from deeq_bert.bert.modeling import BertConfig, BertModel, DropoutKey
+from deeq_bert.bert import layers, modeling
+from deeq_bert.bert.layers import DropoutKey
+from deeq_bert.bert.modeling import BertConfig, BertModel
 from deeq_bert.tokenizers.errors import InputError
 
 FORWARD_TOLERANCE = 5e-5
@@ -140,7 +141,7 @@ def test_a_sequence_longer_than_the_positions_is_refused(tiny_model):
 
 def test_dropout_zeroes_its_share_and_scales_the_rest():
     values = tf.ones([1000, 100])
-    dropped = modeling.dropout(values, 0.1, DropoutKey(seed=1, step=2), site=0).numpy()
+    dropped = layers.dropout(values, 0.1, DropoutKey(seed=1, step=2), site=0).numpy()
 
     np.testing.assert_allclose(np.unique(dropped), [0, 1 / 0.9], rtol=1e-6)
     assert (dropped == 0).mean() == pytest.approx(0.1, abs=0.005)
@@ -149,8 +150,8 @@ def test_dropout_zeroes_its_share_and_scales_the_rest():
 def test_without_key_or_rate_nothing_is_dropped():
     values = tf.random.stateless_normal([10, 10], [1, 2])
 
-    np.testing.assert_array_equal(modeling.dropout(values, 0.5, None, site=0), values)
-    np.testing.assert_array_equal(modeling.dropout(values, 0.0, DropoutKey(1, 2), 0), values)
+    np.testing.assert_array_equal(layers.dropout(values, 0.5, None, site=0), values)
+    np.testing.assert_array_equal(layers.dropout(values, 0.0, DropoutKey(1, 2), 0), values)
 
 
 def test_the_model_drops_only_with_a_key_and_the_same_for_the_same_key(tiny_model):
@@ -202,7 +203,7 @@ def test_gelu_has_the_gradient_of_its_formula():
     values = tf.linspace(-6.0, 6.0, 101)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(values)
-        ours, plain = modeling.gelu(values), tf.nn.gelu(values, approximate=True)
+        ours, plain = layers.gelu(values), tf.nn.gelu(values, approximate=True)
 
     np.testing.assert_allclose(ours, plain, atol=1e-6)
     np.testing.assert_allclose(tape.gradient(ours, values), tape.gradient(plain, values), atol=1e-6)
@@ -220,14 +221,14 @@ def test_gelu_has_the_gradient_of_its_formula():
     ],
 )
 def test_activations_by_name(name, expected):
-    assert float(modeling.get_activation(name)(tf.constant(-2.0))) == pytest.approx(
+    assert float(layers.get_activation(name)(tf.constant(-2.0))) == pytest.approx(
         expected, abs=1e-4
     )
 
 
 def test_an_unknown_activation_is_refused():
     with pytest.raises(ValueError, match="swish"):
-        modeling.get_activation("swish")
+        layers.get_activation("swish")
 
 
 def test_assignment_map_holds_the_names_that_are_in_the_checkpoint(golden_model):

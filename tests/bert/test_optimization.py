@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deeq_bert.bert import heads, modeling, optimization, pretraining, training
+from deeq_bert.bert import heads, modeling, optimization, pretraining
 from deeq_bert.bert.config import BertConfig
+from deeq_bert.bert.train_step import make_train_step
 
 LOSS_TOLERANCE = 2e-6
 WEIGHT_TOLERANCE = 1e-6
@@ -40,7 +41,7 @@ def test_60_steps_are_those_of_the_original(golden_optimization):
     assign(variables, golden_optimization / "weights_0.npz")
     optimizer = optimization.create_optimizer(variables)
 
-    train_step = training.make_train_step(
+    train_step = make_train_step(
         tf.distribute.get_strategy(),
         list(variables.values()),
         optimizer,
@@ -52,7 +53,7 @@ def test_60_steps_are_those_of_the_original(golden_optimization):
     for expected in history["steps"]:
         step = expected["step"]
         features = {name: tf.constant(batches[name][step]) for name in batches.files}
-        values = train_step(features, tf.constant(step, tf.int64))
+        values = train_step(features, step, 0.0)
         assert values["learning_rate"] == np.float32(expected["learning_rate"])
         assert float(values["gradient_norm"]) == pytest.approx(expected["global_norm"], rel=1e-5)
         expected["loss"] = expected["total_loss"]
@@ -94,7 +95,7 @@ def test_20_steps_with_sparse_gradients_are_those_of_the_original(golden):
         assert isinstance(gradients[0], tf.IndexedSlices)
         gradients, norm = optimization.clip_gradients(gradients)
         rate = optimization.learning_rate_at_step(step, history["init_lr"], 20, 4)
-        optimizer.apply_gradients(zip(gradients, variables.values()), rate)
+        optimizer.apply_gradients(zip(gradients, variables.values()), rate, step)
         return loss, norm
 
     names = ("input_ids", "input_mask", "segment_ids", "start_positions", "end_positions")
@@ -150,7 +151,7 @@ def test_the_first_update_is_that_of_adam_without_bias_correction():
     weight = tf.Variable([2.0], name="a/kernel")
     optimizer = optimization.AdamWeightDecayOptimizer({"a/kernel": weight}, weight_decay_rate=0.5)
 
-    optimizer.apply_gradients([(tf.constant([3.0]), weight)], tf.constant(0.1))
+    optimizer.apply_gradients([(tf.constant([3.0]), weight)], tf.constant(0.1), 0)
 
     step = 0.3 / (np.sqrt(0.001 * 9) + 1e-6) + 0.5 * 2.0
     assert weight.numpy() == pytest.approx([2.0 - 0.1 * step], rel=1e-5)
@@ -160,10 +161,50 @@ def test_a_variable_without_a_gradient_stays_as_it_is():
     weight = tf.Variable([2.0], name="a/kernel")
     optimizer = optimization.create_optimizer({"a/kernel": weight})
 
-    optimizer.apply_gradients([(None, weight)], tf.constant(0.1))
+    optimizer.apply_gradients([(None, weight)], tf.constant(0.1), 0)
 
     assert weight.numpy() == [2.0]
     assert all(slot.numpy() == [0.0] for slot in optimizer.slots.values())
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_an_update_that_is_not_to_be_made_leaves_everything_as_it_is(jit_compile):
+    weight = tf.Variable([2.0, 3.0], name="a/kernel")
+    optimizer = optimization.create_optimizer({"a/kernel": weight})
+
+    @tf.function
+    def update(gradient, apply):
+        optimizer.apply_gradients([(gradient, weight)], tf.constant(0.1), 0, apply, jit_compile)
+
+    update(tf.constant([np.nan, 1.0]), tf.constant(False))
+    assert weight.numpy().tolist() == [2.0, 3.0]
+    assert all(slot.numpy().tolist() == [0.0, 0.0] for slot in optimizer.slots.values())
+
+    update(tf.constant([0.0, 1.0]), tf.constant(True))
+    assert weight.numpy()[1] < 3.0
+
+
+def test_compiled_updates_are_those_of_the_interpreter():
+    random, results = np.random.default_rng(1), []
+    dense = random.normal(size=(4, 3, 2)).astype(np.float32)
+    for jit_compile in (False, True):
+        names = ("a/kernel", "a/table")
+        variables = {name: tf.Variable(tf.ones([3, 2]), name=name) for name in names}
+        optimizer = optimization.create_optimizer(variables)
+
+        @tf.function
+        def update(values, optimizer=optimizer, variables=variables, jit_compile=jit_compile):
+            # A row twice, as when a word stands twice in a batch.
+            rows = tf.IndexedSlices(values, tf.constant([2, 0, 2]), tf.constant([3, 2]))
+            pairs = zip([values, rows], variables.values())
+            optimizer.apply_gradients(pairs, tf.constant(0.1), 0, jit_compile=jit_compile)
+
+        for values in dense:
+            update(tf.constant(values))
+        results.append([x.numpy() for x in [*variables.values(), *optimizer.slots.values()]])
+
+    for compiled, plain in zip(*results):
+        np.testing.assert_allclose(compiled, plain, rtol=1e-6, atol=1e-6)
 
 
 def test_clipping_scales_all_gradients_to_a_joint_norm():
@@ -214,7 +255,7 @@ UPDATES = textwrap.dedent(
     @tf.function
     def update(kernel):
         summed = strategy.run(gradients, args=(kernel,))
-        optimizer.apply_gradients(zip(summed, variables.values()), tf.constant(0.1))
+        optimizer.apply_gradients(zip(summed, variables.values()), tf.constant(0.1), 0)
 
     for _ in range(4):
         update(tf.constant(values.normal(size=(5, 3)), tf.float32))

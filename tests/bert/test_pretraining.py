@@ -46,8 +46,7 @@ def test_the_evaluated_loss_is_the_training_loss(model, batches):
     replica_loss = pretraining.make_replica_loss(model, 50)
     (batch,) = batches.for_evaluation(50, 1)
 
-    with tf.distribute.get_strategy().scope():
-        loss, parts = replica_loss(batch, None)
+    loss, parts = replica_loss.loss(batch, replica_loss.count(batch), None)
     metrics = pretraining.evaluate(
         pretraining.make_eval_step(tf.distribute.get_strategy(), model), [batch]
     )
@@ -72,6 +71,7 @@ def test_a_batch_without_any_masked_word_has_a_finite_loss(model, batches):
     (batch,) = batches.for_evaluation(4, 1)
     batch["masked_lm_weights"] = tf.zeros_like(batch["masked_lm_weights"])
 
-    _, parts = pretraining.make_replica_loss(model, 4)(batch, None)
+    replica_loss = pretraining.make_replica_loss(model, 4)
+    _, parts = replica_loss.loss(batch, replica_loss.count(batch), None)
 
     assert float(parts["masked_lm_loss"]) == 0.0

@@ -110,6 +110,27 @@ def test_progress_adds_up_to_the_size_of_the_files(tmp_path):
     assert len(passed) > 2
 
 
+def test_many_records_are_read_in_the_order_asked_for(path, tmp_path):
+    empty = write(tmp_path / "empty.tfrecord", [])
+    other = write(tmp_path / "other.tfrecord", [b"fifth", b"sixth"])
+    indexes = [5, 0, 4, 0, 2, 3]
+    with RecordSet.scan([empty, path, empty, other, empty]) as record_set:
+        assert record_set.read_many(indexes) == list(map(record_set.read, indexes))
+        assert record_set.read_many([]) == []
+
+
+def test_many_records_are_read_where_the_system_takes_no_hints(path, monkeypatch):
+    monkeypatch.setattr(records, "_WILL_NEED", None)
+    with RecordSet.scan([path]) as record_set:
+        assert record_set.read_many([3, 1]) == [DATA[3], DATA[1]]
+
+
+@pytest.mark.parametrize("index", [-1, 4])
+def test_of_many_records_none_is_beyond_the_ends(path, index):
+    with RecordSet.scan([path]) as record_set, pytest.raises(IndexError):
+        record_set.read_many([0, index])
+
+
 def test_several_threads_read_at_once(tmp_path):
     rng = random.Random(0)
     data = [rng.randbytes(rng.randrange(2000)) for _ in range(500)]
@@ -118,6 +139,10 @@ def test_several_threads_read_at_once(tmp_path):
         concurrent.futures.ThreadPoolExecutor(8) as pool,
     ):
         assert list(pool.map(record_set.read, list(range(500)) * 4)) == data * 4
+        parts = [range(start, 500, 8) for start in range(8)] * 4
+        assert list(pool.map(record_set.read_many, parts)) == [
+            data[part.start :: 8] for part in parts
+        ]
 
 
 def test_more_files_than_a_process_may_open_by_default_are_read(tmp_path):
@@ -217,8 +242,9 @@ def test_a_change_after_the_scan_is_found(path):
     with RecordSet.scan([path]) as record_set:
         flip(path, start_of(3) + 12)
         assert record_set.read(1) == DATA[1]
-        with pytest.raises(InputError, match=r"some\.tfrecord, record 3: .*when the file was"):
-            record_set.read(2)
+        for read in (record_set.read, lambda index: record_set.read_many([0, index])):
+            with pytest.raises(InputError, match=r"some\.tfrecord, record 3: .*when the file was"):
+                read(2)
 
 
 INSTANCE = TrainingInstance([2, 5, 4, 3, 6, 3], 4, [2], [99], False)
