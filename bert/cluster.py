@@ -7,9 +7,18 @@ its own place in it:
               "task": {"type": "worker", "index": 0}}'
 """
 
+from __future__ import annotations
+
+import contextlib
+import errno
 import json
-from collections.abc import Mapping
+import re
+import socket
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+
+from absl import logging
 
 from deeq_bert.tokenizers.errors import InputError
 
@@ -18,6 +27,11 @@ _EXAMPLE = (
 )
 _LONGEST = 1 << 20
 _ROLES = ("chief", "worker")
+# A name or an IPv4 address, or an IPv6 address in brackets; then the port.
+_ADDRESS = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.%\w]+\]):([0-9]{1,5})", re.ASCII)
+# In seconds: how often the other workers are tried, how long one may take to answer, and how long
+# an earlier run may still hold the port.
+_INTERVAL, _ANSWER_PATIENCE, _PORT_PATIENCE = 0.5, 2.0, 60.0
 
 
 class Cluster(NamedTuple):
@@ -40,6 +54,10 @@ class Cluster(NamedTuple):
     def is_several(self) -> bool:
         """Whether there is more than one worker."""
         return len(self.workers) > 1
+
+
+class LostWorkerError(RuntimeError):
+    """Another worker has ended or cannot be reached, so that nothing can go on."""
 
 
 # A machine by itself.
@@ -78,6 +96,93 @@ def read_cluster(environment: Mapping[str, str]) -> Cluster:
     return Cluster(tuple(workers), index) if len(workers) > 1 else ALONE
 
 
+def wait_for_workers(
+    cluster: Cluster, patience: float = 1800.0, report_interval: float = 60.0
+) -> None:
+    """Waits until all other workers listen at their addresses, as this one does meanwhile.
+
+    To be called by all of them before they leave the waiting to TensorFlow, whose own ends neither
+    by itself nor by Ctrl-C, and does not say for whom it waits.
+
+    Args:
+      cluster: The workers.
+      patience: How long to wait, in seconds.
+      report_interval: How often to log who is missing, in seconds.
+
+    Raises:
+      InputError: This worker cannot listen at its port.
+      LostWorkerError: The patience is at an end.
+    """
+    start = time.monotonic()
+    own = cluster.workers[cluster.index]
+    missing = {address: "" for address in cluster.workers if address != own}
+    logging.info("This is worker %d of %d, %s.", cluster.index, len(cluster.workers), own)
+    next_report = 0.0
+    with _listen(own):
+        while True:
+            for address in list(missing):
+                problem = _connection_problem(address)
+                if problem is None:
+                    del missing[address]
+                else:
+                    missing[address] = problem
+            waited = time.monotonic() - start
+            if not missing:
+                return
+            if waited >= patience:
+                raise LostWorkerError(
+                    f"After {waited:.0f} s there is no answer from {_enumerate(missing.items())}. "
+                    "Start the same command on every machine, each with its own place in "
+                    "TF_CONFIG, and see that no firewall stands between them."
+                )
+            if waited >= next_report:
+                logging.info(
+                    "Waiting for %d other worker%s: %s.",
+                    len(missing),
+                    "s" if len(missing) > 1 else "",
+                    _enumerate(missing.items()),
+                )
+                next_report = waited + report_interval
+            time.sleep(_INTERVAL)
+
+
+def _listen(address: str) -> socket.socket:
+    """Opens the port of this worker, so that the others see it is there."""
+    port = int(_ADDRESS.fullmatch(address)[2])
+    both = socket.has_dualstack_ipv6()
+    end = time.monotonic() + _PORT_PATIENCE
+    while True:
+        try:
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both
+            )
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                raise InputError(
+                    f"This machine cannot listen at port {port}, which TF_CONFIG gives this worker "
+                    f"({address}): {error.strerror}. Choose another one for it, and if an earlier "
+                    "run still holds it (see `ss -ltnp`), end that."
+                ) from error
+            logging.log_first_n(logging.WARNING, "Port %d is still in use.", 1, port)
+        time.sleep(_INTERVAL)
+
+
+def _connection_problem(address: str) -> str | None:
+    """Returns why nobody answers at an address; None where somebody does."""
+    host, port = _ADDRESS.fullmatch(address).groups()
+    try:
+        with contextlib.closing(
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_PATIENCE)
+        ):
+            return None
+    except (OSError, UnicodeError) as error:
+        return getattr(error, "strerror", None) or str(error) or "no answer"
+
+
+def _enumerate(problems: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{address} ({problem.lower()})" for address, problem in problems)
+
+
 def _addresses(jobs: Any) -> dict[str, list[str]]:
     if not isinstance(jobs, dict):
         raise _refusal('has a "cluster" that is not an object')
@@ -87,9 +192,8 @@ def _addresses(jobs: Any) -> dict[str, list[str]]:
         if not isinstance(addresses, list) or not addresses:
             raise _refusal(f'has no list of addresses for "{role}"')
         for address in addresses:
-            host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
-            valid = host and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536
-            if not valid:
+            match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
+            if not match or not 0 < int(match[2]) < 65536:
                 raise _refusal(f"has the address {json.dumps(address)}, which is not host:port")
     if len(jobs.get("chief", [])) > 1:
         raise _refusal("has more than one chief")

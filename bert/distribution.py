@@ -6,16 +6,23 @@ The reading of --gpus needs no TensorFlow, so that a wrong one is refused before
 from __future__ import annotations
 
 import contextlib
+import re
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from absl import logging
 
-from deeq_bert.bert.cluster import ALONE, Cluster
+from deeq_bert.bert.cluster import ALONE, Cluster, LostWorkerError, wait_for_workers
 from deeq_bert.tokenizers.errors import InputError
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+# How long TensorFlow may take to connect workers that are all there, in seconds.
+_CONNECTION_PATIENCE = 120.0
+# The key of the workers' own sums, far from those that strategies count up from 1.
+_GROUP_KEY, _INSTANCE_KEY = 2**30, 1
 
 
 def check_gpus(gpus: str) -> None:
@@ -51,10 +58,6 @@ def choose_gpus(gpus: str, available: int) -> list[int]:
     return devices
 
 
-class LostWorkerError(RuntimeError):
-    """Another worker has ended or cannot be reached, so that nothing can go on."""
-
-
 def check_global_batch(
     flag: str, batch_size: int, replicas: int, accumulation_steps: int = 1
 ) -> None:
@@ -79,34 +82,68 @@ def check_global_batch(
 def make_strategy(device_names: Sequence[str], cluster: Cluster = ALONE) -> tf.distribute.Strategy:
     """Returns the strategy for these devices: one device plain, several mirrored.
 
-    With several workers it waits for the others, and TensorFlow must not have computed anything
-    before. TensorFlow reads their addresses from TF_CONFIG itself.
+    With several workers it waits for the others. Call it in the main thread, before TensorFlow has
+    computed anything. TensorFlow reads the addresses from TF_CONFIG itself.
 
     Args:
       device_names: TensorFlow's names, such as "/gpu:0" or "/cpu:0"; those of this machine.
       cluster: The workers.
 
     Raises:
+      InputError: The workers do not have the same number of devices, or this one cannot listen at
+        its port.
       LostWorkerError: The other workers cannot be reached.
     """
     import tensorflow as tf
 
-    if cluster.is_several:
-        others = [name for place, name in enumerate(cluster.workers) if place != cluster.index]
-        logging.info("Worker %d of %d: waiting for %s.", cluster.index, len(others) + 1, others)
-        communication = tf.distribute.experimental.CommunicationImplementation
-        on_gpus = device_names[0].startswith("/gpu")
-        with report_lost_workers(cluster):
+    if not cluster.is_several:
+        if len(device_names) == 1:
+            return tf.distribute.OneDeviceStrategy(device_names[0])
+        return tf.distribute.MirroredStrategy(list(device_names))
+
+    wait_for_workers(cluster)
+    communication = tf.distribute.experimental.CommunicationImplementation
+    on_gpus = device_names[0].lower().startswith("/gpu")
+    with report_lost_workers(cluster):
+        with _killed_after(_CONNECTION_PATIENCE):
             strategy = tf.distribute.MultiWorkerMirroredStrategy(
                 communication_options=tf.distribute.experimental.CommunicationOptions(
                     implementation=communication.NCCL if on_gpus else communication.RING
                 )
             )
-        logging.info("All workers are there, with %d devices.", strategy.num_replicas_in_sync)
-        return strategy
-    if len(device_names) == 1:
-        return tf.distribute.OneDeviceStrategy(device_names[0])
-    return tf.distribute.MirroredStrategy(list(device_names))
+        counts = _values_of_workers(strategy, len(strategy.extended.worker_devices))
+    if len(set(counts)) > 1:
+        # Sums over all devices would wait for ever.
+        raise InputError(
+            "All workers must have the same number of devices, and they have "
+            f"{_by_worker(cluster.workers, counts)}. Give --gpus a number that all of them have."
+        )
+    logging.info(
+        "All %d workers are there, with %d devices each.", len(cluster.workers), counts[0]
+    )
+    return strategy
+
+
+@contextlib.contextmanager
+def _killed_after(seconds: float) -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM end the process at once, and SIGALRM after so many seconds.
+
+    While TensorFlow connects workers it keeps Python from running anything: no handler, no thread.
+    """
+    logging.info(
+        "Connecting the workers. If one of them ends meanwhile, SIGALRM ends this one after %.0f s.",
+        seconds,
+    )
+    logging.flush()
+    numbers = (signal.SIGALRM, signal.SIGINT, signal.SIGTERM)
+    usual = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 def local_rows(strategy: tf.distribute.Strategy, global_batch: int) -> slice | None:
@@ -150,14 +187,19 @@ def distribute(
 def _local_replicas(strategy: tf.distribute.Strategy) -> tuple[int, int]:
     """Returns how many replicas this process has, and the number of the first of them."""
     local = len(strategy.extended.worker_devices)
-    resolver = strategy.cluster_resolver
-    if local == strategy.num_replicas_in_sync or resolver is None:
-        return local, 0
-    jobs = resolver.cluster_spec().as_dict()
-    index = resolver.task_id
-    if resolver.task_type == "worker":
-        index += len(jobs.get("chief", []))
+    _, index = _place(strategy)
     return local, index * local
+
+
+def _place(strategy: tf.distribute.Strategy) -> tuple[list[str], int]:
+    """Returns the addresses of the workers, and the place of this one; none for one alone."""
+    resolver = strategy.cluster_resolver
+    if len(strategy.extended.worker_devices) == strategy.num_replicas_in_sync or resolver is None:
+        return [], 0
+    jobs = resolver.cluster_spec().as_dict()
+    chiefs = jobs.get("chief", [])
+    index = resolver.task_id + (len(chiefs) if resolver.task_type == "worker" else 0)
+    return [*chiefs, *jobs.get("worker", [])], index
 
 
 def agree(strategy: tf.distribute.Strategy, what: str, value: int) -> None:
@@ -166,62 +208,98 @@ def agree(strategy: tf.distribute.Strategy, what: str, value: int) -> None:
     Args:
       strategy: The strategy of all of them.
       what: What the value says, for the message.
-      value: A whole number from 0 to 50 million.
+      value: A whole number within 64 bits.
 
     Raises:
       InputError: They differ; it is raised on every worker.
     """
+    workers, _ = _place(strategy)
+    if not workers:
+        return
+    values = _values_of_workers(strategy, value)
+    if len(set(values)) > 1:
+        raise InputError(
+            f"The workers do not agree on {what}: {_by_worker(workers, values)}. --output_dir must "
+            "be one folder that all machines share, and all flags must be the same."
+        )
+
+
+def _values_of_workers(strategy: tf.distribute.Strategy, value: int) -> list[int]:
+    """Returns the value that each worker calls this with, in their order.
+
+    The sum runs over the workers and not over the replicas, so that it also tells when their
+    numbers of devices differ.
+    """
     import tensorflow as tf
 
-    if len(strategy.extended.worker_devices) == strategy.num_replicas_in_sync:
-        return
+    workers, own = _place(strategy)
+    with tf.device("/cpu:0"):
+        return tf.raw_ops.CollectiveReduceV2(
+            input=tf.constant([value if i == own else 0 for i in range(len(workers))], tf.int64),
+            group_size=len(workers),
+            group_key=_GROUP_KEY,
+            instance_key=_INSTANCE_KEY,
+            ordering_token=[],
+            merge_op="Add",
+            final_op="Id",
+            communication_hint="ring",
+        ).numpy().tolist()
 
-    @tf.function
-    def sums(own: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        def values(own: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            # The value itself may differ between workers, and each replica has its worker's.
-            return own, tf.square(own)
 
-        first, second = strategy.run(values, args=(own,))
-        return strategy.reduce("SUM", first, axis=None), strategy.reduce("SUM", second, axis=None)
-
-    count = strategy.num_replicas_in_sync
-    total, squares = (float(number) for number in sums(tf.constant(value, tf.float64)))
-    # The mean of the squares is the square of the mean only where all are equal.
-    if total != count * float(value) or squares != count * float(value) ** 2:
-        raise InputError(
-            f"The workers do not agree on {what}: it is {value} here, and {total / count:g} on "
-            "average. --output_dir must be one folder that all machines share, and all flags the "
-            "same."
-        )
+def _by_worker(workers: Sequence[str], values: Sequence[int]) -> str:
+    return ", ".join(f"{value} on {worker}" for worker, value in zip(workers, values))
 
 
 @contextlib.contextmanager
 def report_lost_workers(cluster: Cluster = ALONE) -> Iterator[None]:
-    """Turns the errors that a lost worker shows by into LostWorkerError."""
+    """Turns the errors that a lost worker shows by into LostWorkerError.
+
+    A worker that ends, cleanly or not, or does not answer for 10 seconds, makes every sum over the
+    workers fail from then on; nothing but a new start of all of them mends that.
+
+    Args:
+      cluster: The workers; the errors of a machine by itself stay as they are.
+    """
     import tensorflow as tf
 
-    lost = (
-        tf.errors.UnavailableError,
-        tf.errors.AbortedError,
-        tf.errors.DeadlineExceededError,
-        tf.errors.CancelledError,
-    )
     try:
         yield
-    except (*lost, tf.errors.InternalError, RuntimeError) as error:
-        if not cluster.is_several or isinstance(error, LostWorkerError):
+    except tf.errors.OpError as error:
+        if not cluster.is_several or not _tells_of_lost_worker(error):
             raise
-        # Names of collective operations stand in the errors of NCCL and of RING.
-        told = str(error)
-        if not isinstance(error, lost) and not any(
-            word in told for word in ("ollective", "NCCL", "peer", "barrier")
-        ):
-            raise
-        raise LostWorkerError(
-            f"Another worker is gone ({told.strip().splitlines()[0][:300]}). Start all of them "
-            "again with the same commands; they go on from the last checkpoint."
-        ) from error
+        raise LostWorkerError(_lost_worker_message(cluster, error.message)) from error
+
+
+def _tells_of_lost_worker(error: tf.errors.OpError) -> bool:
+    import tensorflow as tf
+
+    always = (
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.UnavailableError,
+    )
+    sometimes = (tf.errors.FailedPreconditionError, tf.errors.InternalError, tf.errors.UnknownError)
+    return isinstance(error, always) or (
+        isinstance(error, sometimes)
+        and re.search(r"collective|nccl|coordination|heartbeat", error.message, re.IGNORECASE)
+        is not None
+    )
+
+
+def _lost_worker_message(cluster: Cluster, told: str) -> str:
+    """Returns the sentence for what TensorFlow told of it."""
+    places = {
+        int(number) + (1 if job == "worker" and _has_chief() else 0)
+        for job, number in re.findall(r"/job:(chief|worker)/(?:replica:0/)?task:(\d+)", told)
+    }
+    gone = [cluster.workers[place] for place in sorted(places - {cluster.index})]
+    _, found, reason = told.partition("Collective ops is aborted by:")
+    lines = (reason if found else told).strip().splitlines()
+    return (
+        f"Another worker is gone ({', '.join([*gone, *lines[:1]])[:400]}). Start all of them again "
+        "with the same commands; they go on from the last checkpoint."
+    )
 
 
 def use_gpus(gpus: str) -> list[str]:

@@ -160,22 +160,22 @@ def _run(
     tf.config.experimental.enable_tensor_float_32_execution(FLAGS.allow_tf32)
     devices = distribution.use_gpus(FLAGS.gpus)
     _report_devices(devices)
-    strategy = distribution.make_strategy(devices, workers)
-    replicas = strategy.num_replicas_in_sync
-    for phase in schedule:
-        if phase.train_batch_size:
-            distribution.check_global_batch(
-                "train_batch_size",
-                phase.train_batch_size,
-                replicas,
-                phase.gradient_accumulation_steps,
-            )
-    distribution.check_global_batch("eval_batch_size", FLAGS.eval_batch_size, replicas)
-    run = pretraining_run.PretrainingRun(
-        config, strategy, FLAGS.dtype, FLAGS.use_xla, FLAGS.optimizer, FLAGS.random_seed
-    )
     try:
         with distribution.report_lost_workers(workers):
+            strategy = distribution.make_strategy(devices, workers)
+            replicas = strategy.num_replicas_in_sync
+            for phase in schedule:
+                if phase.train_batch_size:
+                    distribution.check_global_batch(
+                        "train_batch_size",
+                        phase.train_batch_size,
+                        replicas,
+                        phase.gradient_accumulation_steps,
+                    )
+            distribution.check_global_batch("eval_batch_size", FLAGS.eval_batch_size, replicas)
+            run = pretraining_run.PretrainingRun(
+                config, strategy, FLAGS.dtype, FLAGS.use_xla, FLAGS.optimizer, FLAGS.random_seed
+            )
             if FLAGS.plan:
                 _plan(run, schedule, opened, devices)
                 return
@@ -252,6 +252,7 @@ def _train(
         )
         if infos:
             record_info.hand_on_tokenizer(next(iter(infos.values())), FLAGS.output_dir)
+    _warn_of_unused_init_checkpoint(folder.latest())
     session = pretraining_session.PretrainingSession(
         run, schedule, opened, FLAGS.output_dir, devices, workers.is_chief
     )
@@ -278,6 +279,11 @@ def _initialize(vocabularies: Vocabularies, variables: Mapping[str, tf.Variable]
         initialization.initialize(FLAGS.init_checkpoint, variables, *vocabularies)
 
 
+def _warn_of_unused_init_checkpoint(latest: str | None) -> None:
+    if FLAGS.init_checkpoint and latest:
+        logging.warning("--init_checkpoint is not used, since there is %s.", latest)
+
+
 def _load_for_evaluation(
     run: pretraining_run.PretrainingRun,
     folder: checkpoint.CheckpointFolder,
@@ -293,6 +299,7 @@ def _load_for_evaluation(
     latest = folder.latest()
     if latest is not None:
         logging.info("Evaluating %s.", latest)
+        _warn_of_unused_init_checkpoint(latest)
         step, _ = initialization.restore(latest, run.model.variables)
         return step
     if not FLAGS.init_checkpoint:

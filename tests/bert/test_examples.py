@@ -4,8 +4,14 @@ import random
 
 import pytest
 
-from deeq_bert.bert.examples import FEATURE_NAMES, ExampleEncoder, decode_example
-from deeq_bert.bert.instances import TrainingInstance
+from deeq_bert.bert.examples import (
+    FEATURE_NAMES,
+    UNMASKED_FEATURE_NAMES,
+    ExampleEncoder,
+    UnmaskedExampleEncoder,
+    decode_example,
+)
+from deeq_bert.bert.instances import TrainingInstance, UnmaskedInstance
 
 # Ids of one, two and three bytes in the encoding.
 INSTANCE = TrainingInstance(
@@ -55,6 +61,28 @@ def test_an_instance_without_predictions(encoder):
     instance = INSTANCE._replace(masked_lm_positions=[], masked_lm_ids=[])
     features = decode_example(encoder.encode(instance))
     assert features["masked_lm_weights"] == [0.0, 0.0, 0.0]
+
+
+def test_an_unmasked_instance_has_units_instead_of_predictions():
+    instance = UnmaskedInstance(
+        INSTANCE.input_ids,
+        bytes([4, 3, 0, 4, 1, 2, 3, 4]),
+        first_segment_length=4,
+        is_random_next=True,
+    )
+    features = decode_example(UnmaskedExampleEncoder(10, 32000).encode(instance))
+    assert tuple(features) == UNMASKED_FEATURE_NAMES
+    same = ("input_ids", "input_mask", "segment_ids", "next_sentence_labels")
+    assert features == {
+        **{name: FEATURES[name] for name in same},
+        "token_units": [4, 3, 0, 4, 1, 2, 3, 4, 0, 0],
+    }
+
+
+def test_an_unmasked_instance_that_does_not_fit_is_refused():
+    encoder = UnmaskedExampleEncoder(10, 32000)
+    with pytest.raises(ValueError, match="11 ids does not fit"):
+        encoder.encode(UnmaskedInstance([1] * 11, bytes(11), 5, False))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
+import contextlib
 import itertools
+import os
 import subprocess
 import sys
 import textwrap
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from deeq_bert.bert.dynamic_masking import DynamicMasking
 from deeq_bert.bert.examples import decode_example
 from deeq_bert.bert.input_pipeline import Batch, RecordBatches
 from deeq_bert.bert.records import RecordSet, frame_record
@@ -34,7 +37,60 @@ def rows(records) -> list[tuple]:
     return [(*e["input_ids"], *e["masked_lm_positions"]) for e in examples]
 
 
-def rows_of(batches: Iterator[Batch], batch_count: int) -> list[tuple]:
+@pytest.fixture(scope="module")
+def unmasked_records(run_script, repository, tmp_path_factory) -> RecordSet:
+    """Some records of the sample that are to be masked when they are read."""
+    own = repository / "tests" / "data" / "own"
+    path = tmp_path_factory.mktemp("unmasked") / "sample.tfrecord"
+    completed = run_script(
+        "bert/create_pretraining_data.py",
+        f"--input_file={own / 'sample.txt'}",
+        f"--vocab_file={own / 'vocab.txt'}",
+        "--do_lower_case=False",
+        "--dynamic_masking",
+        "--dupe_factor=2",
+        f"--output_file={path}",
+    )
+    assert completed.returncode == 0, completed.stderr
+    return RecordSet.scan([str(path)])
+
+
+@pytest.fixture(scope="module")
+def masked_here(unmasked_records) -> RecordBatches:
+    masking = DynamicMasking(4, 900, "word", 0.15, 20, SEED)
+    return RecordBatches(unmasked_records, 128, 20, 900, masking)
+
+
+@pytest.fixture(scope="module", params=["masked before", "masked here"])
+def either(request) -> RecordBatches:
+    """Batches of records of either kind."""
+    return request.getfixturevalue({"masked before": "batches"}.get(request.param, "masked_here"))
+
+
+def values_of(batches: Iterator[Batch], batch_count: int) -> list[dict[str, np.ndarray]]:
+    """The next batches, as arrays; there is no reading on."""
+    with contextlib.closing(batches):
+        return [
+            {name: value.numpy() for name, value in batch.items()}
+            for batch in itertools.islice(batches, batch_count)
+        ]
+
+
+def assert_same(batch: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert batch.keys() == other.keys()
+    for name, values in batch.items():
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
+
+
+def unmasked(batch: dict[str, np.ndarray]) -> np.ndarray:
+    """The ids as they were before masking."""
+    ids = batch["input_ids"].copy()
+    rows, places = np.nonzero(batch["masked_lm_weights"])
+    ids[rows, batch["masked_lm_positions"][rows, places]] = batch["masked_lm_ids"][rows, places]
+    return ids
+
+
+def rows_of(: Iterator[Batch], batch_count: int) -> list[tuple]:
     return [
         (*ids, *positions)
         for batch in itertools.islice(batches, batch_count)
@@ -147,6 +203,136 @@ def test_a_record_of_another_length_is_named_with_the_flag(records, tmp_path):
 
     with pytest.raises(InputError, match=f"{path}, record 1: .*--max_seq_length"):
         next(batches.for_evaluation(1, 1))
+
+
+def test_records_masked_here_make_batches_of_the_same_form(batches, masked_here):
+    forms = [
+        {name: (value.shape, value.dtype) for name, value in batch.items()}
+        for made in (batches, masked_here)
+        for batch in made.for_evaluation(4, 1)
+    ]
+    assert forms[0] == forms[1]
+
+
+def test_masks_hide_what_the_record_holds(unmasked_records, masked_here):
+    (batch,) = values_of(masked_here.for_evaluation(len(unmasked_records), 1), 1)
+    records = [
+        decode_example(unmasked_records.read(index)) for index in range(len(unmasked_records))
+    ]
+    np.testing.assert_array_equal(unmasked(batch), [record["input_ids"] for record in records])
+    for name in ("input_mask", "segment_ids", "next_sentence_labels"):
+        np.testing.assert_array_equal(batch[name], [record[name] for record in records])
+    assert (batch["input_ids"] != unmasked(batch)).any(axis=1).mean() > 0.9
+
+
+def test_every_pass_has_other_masks(unmasked_records, masked_here):
+    count = len(unmasked_records)
+    passes = [{}, {}]
+    for number, batch in enumerate(values_of(masked_here.for_training(count, 0, SEED), 2)):
+        for ids, positions in zip(unmasked(batch).tolist(), batch["masked_lm_positions"].tolist()):
+            passes[number][tuple(ids)] = positions
+    assert passes[0].keys() == passes[1].keys()
+    same = [passes[0][ids] == passes[1][ids] for ids in passes[0]]
+    assert np.mean(same) < 0.1
+
+
+def test_evaluation_has_the_same_masks_every_time(masked_here):
+    first, second = (values_of(masked_here.for_evaluation(16, 3), 3) for _ in range(2))
+    for batch, other in zip(first, second):
+        assert_same(batch, other)
+
+
+def test_a_run_that_goes_on_has_the_masks_of_one_that_did_not_stop(unmasked_records, masked_here):
+    # The epoch ends in the middle of a batch.
+    position = len(unmasked_records) - len(unmasked_records) % 16
+    whole = values_of(masked_here.for_training(16, 0, SEED), position // 16 + 3)
+    for batch, other in zip(whole[-3:], values_of(masked_here.for_training(16, position, SEED), 3)):
+        assert_same(batch, other)
+
+
+def test_another_batch_size_has_the_same_masks(masked_here):
+    large, *_ = values_of(masked_here.for_training(48, 96, SEED), 1)
+    small = values_of(masked_here.for_training(16, 96, SEED), 3)
+    together = {name: np.concatenate([batch[name] for batch in small]) for name in large}
+    assert_same(large, together)
+
+
+@pytest.mark.parametrize("part", [slice(0, 8), slice(8, 24), slice(23, 24)])
+def test_a_part_of_the_batches_is_those_rows_of_them(either, part):
+    whole = values_of(either.for_training(24, 216, SEED), 4)
+    for batch, rows in zip(whole, values_of(either.for_training(24, 216, SEED, part), 4)):
+        assert_same(rows, {name: values[part] for name, values in batch.items()})
+
+
+def test_a_part_of_an_evaluation_is_filled_up_where_the_whole_is(records, batches):
+    whole = values_of(batches.for_evaluation(40, 100), 7)
+    for part in (slice(0, 20), slice(20, 40)):
+        rows = values_of(batches.for_evaluation(40, 100, part), 7)
+        for batch, row in zip(whole, rows, strict=True):
+            np.testing.assert_array_equal(row["example_weights"], batch["example_weights"][part])
+            real = row["example_weights"] == 1.0
+            for name, values in row.items():
+                np.testing.assert_array_equal(values[real], batch[name][part][real])
+    # 242 records: the second part of the last batch has nothing but fillers.
+    assert not rows[-1]["example_weights"].any() and not rows[-1]["masked_lm_weights"].any()
+
+
+def test_a_part_reads_no_other_records(records, tmp_path):
+    path = tmp_path / "damaged.tfrecord"
+    path.write_bytes(b"".join(frame_record(records.read(index)) for index in range(4)))
+    damaged = RecordSet.scan([str(path)])
+    with open(path, "r+b") as file:
+        file.seek(20)
+        file.write(b"damage")
+    batches = RecordBatches(damaged, 128, 20, vocab_size=900)
+
+    assert len(values_of(batches.for_evaluation(4, 1, slice(1, 4)), 1)) == 1
+    with pytest.raises(InputError, match=f"{path}, record 1"):
+        next(batches.for_evaluation(4, 1, slice(0, 1)))
+
+
+def test_batches_before_a_bad_record_come_before_the_error(records, tmp_path):
+    path = tmp_path / "damaged.tfrecord"
+    path.write_bytes(b"".join(frame_record(records.read(index)) for index in range(6)))
+    damaged = RecordSet.scan([str(path)])
+    os.truncate(path, path.stat().st_size - 8)
+    batches = RecordBatches(damaged, 128, 20, vocab_size=900).for_evaluation(2, 10)
+
+    assert len(list(itertools.islice(batches, 2))) == 2
+    with pytest.raises(InputError, match=f"{path}, record 6"):
+        next(batches)
+
+
+def test_an_unmasked_value_out_of_range_names_its_record(unmasked_records, tmp_path):
+    example = tf.train.Example.FromString(unmasked_records.read(0))
+    example.features.feature["token_units"].int64_list.value[3] = 8
+    path = tmp_path / "spoiled.tfrecord"
+    path.write_bytes(
+        frame_record(unmasked_records.read(1)) + frame_record(example.SerializeToString())
+    )
+    masking = DynamicMasking(4, 900, "token", 0.15, 20, SEED)
+    batches = RecordBatches(RecordSet.scan([str(path)]), 128, 20, 900, masking)
+
+    with pytest.raises(InputError, match=f"{path}, record 2: token_units holds 8, "):
+        next(batches.for_evaluation(2, 1))
+
+
+def test_masks_of_more_ids_than_the_model_has_are_refused(unmasked_records):
+    masking = DynamicMasking(4, 900, "token", 0.15, 20, SEED)
+    with pytest.raises(InputError, match="vocabulary of 900 tokens, .* vocab_size is 899"):
+        RecordBatches(unmasked_records, 128, 20, 899, masking)
+
+
+def test_batches_can_be_left_and_entered_elsewhere(batches, rows):
+    before = threading.active_count()
+    for position in (0, 160, 32, 242 * 1000):
+        iterator = batches.for_training(16, position, SEED)
+        next(iterator)
+        iterator.close()
+    assert threading.active_count() == before
+    assert rows_of(batches.for_training(16, 32, SEED), 1) == rows_of(
+        batches.for_training(16, 0, SEED), 3
+    )[32:]
 
 
 def test_closing_ends_the_reading_thread(batches):

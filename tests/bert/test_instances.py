@@ -9,9 +9,12 @@ import pytest
 
 from deeq_bert.bert.documents import Document, DocumentReader
 from deeq_bert.bert.instances import (
+    NEVER_MASKED,
     Masker,
     TrainingInstance,
+    UnmaskedInstance,
     create_training_instances,
+    create_unmasked_instances,
 )
 from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START, TokenizedLine
 
@@ -93,6 +96,14 @@ def test_reading_counts(tokenizer):
         2,
     )
     assert counts.unknown_share == pytest.approx(0.4)
+
+
+def test_characters_are_counted_whatever_the_tokenizer_makes_of_them(tokenizer):
+    reader = DocumentReader(UNK)
+    # Blanks count; blank lines and line ends do not; what has no tokens does.
+    for line in (" a  b", "\u3000", "가나\r\n", "~"):
+        reader.add_line(line, tokenizer.tokenized(line))
+    assert reader.counts.characters == 5 + 2 + 1
 
 
 def test_nothing_read_has_no_unknown_tokens(tokenizer):
@@ -331,6 +342,62 @@ def test_what_is_left_of_a_word_at_the_start_of_a_segment_is_a_word():
     assert truncated
     # All words are chosen one after the other: the two segments, whole.
     assert all(len(instance.masked_lm_positions) == 9 for instance in instances)
+
+
+def create_unmasked(tokenizer: LetterTokenizer, reader: DocumentReader) -> list[UnmaskedInstance]:
+    rng = random.Random(3)
+    return list(create_unmasked_instances(reader.documents, tokenizer, 24, 2, 0.2, rng))
+
+
+def test_unmasked_instances_tell_continuations_by_their_ids(tokenizer):
+    reader = DocumentReader(UNK, keep_units=True)
+    words = LETTERS + " ##s ##t ##s ##t [SEP]"
+    for line in make_text(random.Random(7), 30, words=words):
+        reader.add_line(line, tokenizer.tokenized(line))
+    instances = create_unmasked(tokenizer, reader)
+    assert len(instances) > 100
+    for instance in instances:
+        for id_, unit in zip(instance.input_ids, instance.token_units, strict=True):
+            # Also where the text itself holds a separator.
+            special = id_ in (CLS, SEP)
+            starts = id_ not in tokenizer.continuation_ids
+            assert unit == (NEVER_MASKED if special else WORD_START * starts)
+    assert any(instance.input_ids.count(SEP) > 2 for instance in instances)
+
+
+def test_unmasked_instances_keep_the_units_of_the_tokenizer():
+    tokenizer = LetterTokenizer("w m p")
+    reader = DocumentReader(UNK, keep_units=True)
+    units = {5: W, 6: M, 7: P}
+    rng = random.Random(8)
+    for _ in range(60):
+        ids = [5, *rng.choices([5, 6, 7], k=rng.randint(0, 9))]
+        reader.add_line("text", TokenizedLine(ids, b"".join(units[id_] for id_ in ids)))
+        if rng.random() < 0.3:
+            reader.add_line("", TokenizedLine([], b""))
+    for instance in create_unmasked(tokenizer, reader):
+        first = {1, instance.first_segment_length}
+        for place, (id_, unit) in enumerate(zip(instance.input_ids, instance.token_units)):
+            # What is left of a word at the start of a segment is a word.
+            expected = (
+                W[0] if place in first else NEVER_MASKED if id_ in (CLS, SEP) else units[id_][0]
+            )
+            assert unit == expected
+
+
+def test_unmasked_instances_are_pairs_as_any(tokenizer):
+    lines = make_text(random.Random(1), 30)
+    reader = DocumentReader(UNK)
+    for line in lines:
+        reader.add_line(line, tokenizer.tokenized(line))
+    text = [" ".join(lines).replace("  ", " ")]
+    for instance in create_unmasked(tokenizer, reader):
+        first = instance.input_ids[1 : instance.first_segment_length - 1]
+        second = instance.input_ids[instance.first_segment_length : -1]
+        assert len(instance.input_ids) <= 24
+        assert tokenizer.text(first) in text[0] and tokenizer.text(second) in text[0]
+        if not instance.is_random_next:
+            assert tokenizer.text(first + second) in text[0] or len(instance.input_ids) == 24
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 64, 65, 509])

@@ -78,10 +78,10 @@ def test_two_workers_train_as_one_device(
 
 @pytest.fixture
 def pretraining(repository, tiny_config, sample_records, tmp_path):
-    """A function that starts two workers of a run of so many steps into tmp_path/out."""
+    """A function that starts workers of a run of so many steps, into tmp_path/out by default."""
     started = []
 
-    def run(steps: int) -> list[subprocess.Popen]:
+    def run(steps: int, count: int = 2, **given) -> list[subprocess.Popen]:
         flags = {
             "bert_config_file": tiny_config,
             "input_file": sample_records,
@@ -93,10 +93,11 @@ def pretraining(repository, tiny_config, sample_records, tmp_path):
             "save_checkpoints_steps": 10,
             "log_steps": 5,
             "gpus": 0,
+            **given,
         }
         script = repository / "bert" / "run_pretraining.py"
-        started.extend(start([script, *(f"--{k}={v}" for k, v in flags.items())], 2))
-        return started[-2:]
+        started.extend(start([script, *(f"--{k}={v}" for k, v in flags.items())], count))
+        return started[-count:]
 
     yield run
     for worker in started:
@@ -148,3 +149,34 @@ def test_a_killed_worker_ends_the_other_and_restarting_all_resumes(pretraining, 
     wait_for_step(tmp_path / "out", 40, again)
     again[0].send_signal(signal.SIGTERM)
     assert "Going on from" in again[0].communicate(timeout=60)[1]
+
+
+@pytest.mark.slow
+def test_a_run_of_two_workers_goes_on_with_one_at_the_same_place(
+    pretraining, tiny_config, tmp_path
+):
+    # Without dropout, which each replica draws for itself, the losses are those of one device.
+    config = tmp_path / "bert_config.json"
+    fields = json.loads(tiny_config.read_text())
+    fields |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config.write_text(json.dumps(fields))
+    flags = {"bert_config_file": config, "log_steps": 1, "save_checkpoints_steps": 4}
+
+    def losses(name: str) -> dict[int, float]:
+        lines = map(json.loads, (tmp_path / name / "metrics.jsonl").read_text().splitlines())
+        return {line["step"]: line["loss"] for line in lines if line["kind"] == "train"}
+
+    two = pretraining(8, **flags)
+    logs = [worker.communicate(timeout=120)[1] for worker in two]
+    assert [worker.returncode for worker in two] == [0, 0], logs
+    for folder in ("out", "alone"):
+        steps = 16 if folder == "out" else 8
+        (worker,) = pretraining(steps, 1, **flags, output_dir=tmp_path / folder)
+        assert worker.wait(timeout=120) == 0
+    (worker,) = pretraining(16, 1, **flags, output_dir=tmp_path / "alone")
+    assert worker.wait(timeout=120) == 0
+
+    mixed, alone = losses("out"), losses("alone")
+    assert list(mixed) == list(alone) == list(range(1, 17))
+    for step in alone:
+        assert mixed[step] == pytest.approx(alone[step], abs=1e-5), step

@@ -247,7 +247,11 @@ def test_two_replicas_take_the_steps_of_one_device(sample_records, tiny_config, 
             # Every replica hands in the vote of its process.
             np.testing.assert_array_equal(two[name], 2 * one[name])
             continue
-        # In half precision a sum is rounded to 11 bits where it leaves a product.
+        if variant == "float16" and not rest.startswith("step."):
+            # Sums are rounded to 11 bits where they leave a product, and a gradient that is
+            # nothing but rounding moves a weight as far as any other.
+            assert np.abs(two[name] - one[name]).mean() < 1e-5, name
+            continue
         tolerance = 1e-4 if variant == "float16" else 1e-6
         np.testing.assert_allclose(two[name], one[name], tolerance, tolerance, err_msg=name)
         if variant in ("accumulated", "compiled"):
