@@ -40,10 +40,12 @@ class Cluster(NamedTuple):
     Attributes:
       workers: Their addresses, host:port, the chief's first; empty for a machine by itself.
       index: The place of this process among them.
+      has_chief: Whether the first is called "chief" in TF_CONFIG rather than worker 0.
     """
 
     workers: tuple[str, ...] = ()
     index: int = 0
+    has_chief: bool = False
 
     @property
     def is_chief(self) -> bool:
@@ -93,7 +95,9 @@ def read_cluster(environment: Mapping[str, str]) -> Cluster:
         twice = next(address for address in workers if workers.count(address) > 1)
         raise _refusal(f"names {twice} twice")
     index = _place(config.get("task"), addresses)
-    return Cluster(tuple(workers), index) if len(workers) > 1 else ALONE
+    if len(workers) == 1:
+        return ALONE
+    return Cluster(tuple(workers), index, has_chief="chief" in addresses)
 
 
 def wait_for_workers(

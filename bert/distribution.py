@@ -118,9 +118,7 @@ def make_strategy(device_names: Sequence[str], cluster: Cluster = ALONE) -> tf.d
             "All workers must have the same number of devices, and they have "
             f"{_by_worker(cluster.workers, counts)}. Give --gpus a number that all of them have."
         )
-    logging.info(
-        "All %d workers are there, with %d devices each.", len(cluster.workers), counts[0]
-    )
+    logging.info("All %d workers are there, with %d devices each.", len(cluster.workers), counts[0])
     return strategy
 
 
@@ -131,7 +129,7 @@ def _killed_after(seconds: float) -> Iterator[None]:
     While TensorFlow connects workers it keeps Python from running anything: no handler, no thread.
     """
     logging.info(
-        "Connecting the workers. If one of them ends meanwhile, SIGALRM ends this one after %.0f s.",
+        "Connecting the workers. Should one end meanwhile, SIGALRM ends this one after %.0f s.",
         seconds,
     )
     logging.flush()
@@ -234,16 +232,22 @@ def _values_of_workers(strategy: tf.distribute.Strategy, value: int) -> list[int
 
     workers, own = _place(strategy)
     with tf.device("/cpu:0"):
-        return tf.raw_ops.CollectiveReduceV2(
-            input=tf.constant([value if i == own else 0 for i in range(len(workers))], tf.int64),
-            group_size=len(workers),
-            group_key=_GROUP_KEY,
-            instance_key=_INSTANCE_KEY,
-            ordering_token=[],
-            merge_op="Add",
-            final_op="Id",
-            communication_hint="ring",
-        ).numpy().tolist()
+        return (
+            tf.raw_ops.CollectiveReduceV2(
+                input=tf.constant(
+                    [value if i == own else 0 for i in range(len(workers))], tf.int64
+                ),
+                group_size=len(workers),
+                group_key=_GROUP_KEY,
+                instance_key=_INSTANCE_KEY,
+                ordering_token=[],
+                merge_op="Add",
+                final_op="Id",
+                communication_hint="ring",
+            )
+            .numpy()
+            .tolist()
+        )
 
 
 def _by_worker(workers: Sequence[str], values: Sequence[int]) -> str:
@@ -290,10 +294,11 @@ def _tells_of_lost_worker(error: tf.errors.OpError) -> bool:
 def _lost_worker_message(cluster: Cluster, told: str) -> str:
     """Returns the sentence for what TensorFlow told of it."""
     places = {
-        int(number) + (1 if job == "worker" and _has_chief() else 0)
+        int(number) + (cluster.has_chief and job == "worker")
         for job, number in re.findall(r"/job:(chief|worker)/(?:replica:0/)?task:(\d+)", told)
     }
-    gone = [cluster.workers[place] for place in sorted(places - {cluster.index})]
+    others = sorted(places & set(range(len(cluster.workers))) - {cluster.index})
+    gone = [cluster.workers[place] for place in others]
     _, found, reason = told.partition("Collective ops is aborted by:")
     lines = (reason if found else told).strip().splitlines()
     return (

@@ -127,12 +127,10 @@ class PretrainingModel(tf.Module):
         next_sentence_logits = self.heads.next_sentence_logits(encoded.pooled_output)
         return PretrainingOutput(
             masked_lm_logits,
-            tf.nn.sparse_softmax_cross_entropy_with_logits(
-                features["masked_lm_ids"], masked_lm_logits
-            ),
+            layers.cross_entropy(masked_lm_logits, features["masked_lm_ids"]),
             next_sentence_logits,
-            tf.nn.sparse_softmax_cross_entropy_with_logits(
-                tf.reshape(features["next_sentence_labels"], [-1]), next_sentence_logits
+            layers.cross_entropy(
+                next_sentence_logits, tf.reshape(features["next_sentence_labels"], [-1])
             ),
         )
 

@@ -40,8 +40,10 @@ class Probe(NamedTuple):
 
 def is_out_of_memory(error: tf.errors.OpError) -> bool:
     """Whether an error says that a device has not enough memory."""
-    return isinstance(error, tf.errors.ResourceExhaustedError) or (
-        isinstance(error, tf.errors.InternalError) and "out of memory" in str(error.message).lower()
+    # XLA and CUDA say it in errors of other kinds.
+    told = str(error.message).lower()
+    return isinstance(error, tf.errors.ResourceExhaustedError) or any(
+        words in told for words in ("out of memory", "resource_exhausted", "resource exhausted")
     )
 
 

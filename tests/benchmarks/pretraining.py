@@ -21,6 +21,7 @@ import json  # noqa: E402
 import pathlib  # noqa: E402
 import platform  # noqa: E402
 import re  # noqa: E402
+import shutil  # noqa: E402
 import statistics  # noqa: E402
 import subprocess  # noqa: E402
 import tempfile  # noqa: E402
@@ -177,7 +178,7 @@ def start_peers(options: argparse.Namespace, folder: str) -> list[Peer]:
         BFLOAT16: [sys.executable, here / "our_step.py", batches, "bfloat16"],
         INPUT: [sys.executable, here / "input_batches.py", records, INPUT_BATCH, INPUT_BATCHES],
     }
-    if not options.hf_python:
+    if not options.hf_python or not shutil.which(options.hf_python):
         print(
             f"{HUGGING_FACE}: left out. Make an environment by `python -m venv hf && "
             "hf/bin/pip install torch transformers`, and give --hf_python=hf/bin/python."

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from deeq_bert.bert.examples import FEATURE_NAMES, UNMASKED_FEATURE_NAMES, decode_example
+from deeq_bert.bert.examples import FEATURE_NAMES, decode_example
 from deeq_bert.bert.record_checks import check_records_match
 from deeq_bert.bert.records import RecordSet, read_records
 
@@ -317,64 +317,6 @@ def test_the_mask_unit_word_is_whole_word_masking(make):
     records = list(read_records("out.tfrecord"))
     make(do_whole_word_mask=True)
     assert list(read_records("out.tfrecord")) == records
-
-
-def test_records_to_be_masked_later_have_units_and_no_masks(make, own):
-    assert make(dynamic_masking=True, max_seq_length=16).returncode == 0
-    words = (own / "vocab.txt").read_text().splitlines()
-    records = list(read_records("out.tfrecord"))
-    assert records
-    for record in records:
-        example = decode_example(record)
-        assert tuple(example) == UNMASKED_FEATURE_NAMES
-        tokens = [words[id_] for id_ in example["input_ids"][: sum(example["input_mask"])]]
-        assert "[MASK]" not in tokens
-        units = [
-            4 if token in ("[CLS]", "[SEP]") else int(not token.startswith("##"))
-            for token in tokens
-        ]
-        assert example["token_units"] == units + [0] * (16 - len(tokens))
-
-
-def test_the_information_says_how_records_are_to_be_masked(make, own):
-    make(dynamic_masking=True, input_file=own / "sample.txt")
-    info = json.loads(pathlib.Path("out.tfrecord.json").read_text())
-    assert info["dynamic_masking"] is True
-    assert (info["mask_id"], info["num_ids"], info["mask_units"]) == (4, 900, ["token", "word"])
-    assert info["dupe_factor"] == 1
-    assert not {"mask_unit", "masked_lm_prob", "max_predictions_per_seq"} & set(info)
-
-
-@pytest.mark.parametrize("dynamic_masking", [True, False])
-def test_the_information_says_how_much_text_there_was(make, dynamic_masking):
-    done = make(dynamic_masking=dynamic_masking)
-    info = json.loads(pathlib.Path("out.tfrecord.json").read_text())
-    assert info["characters"] == sum(map(len, TEXT.split("\n")))
-    assert f" {info['sentences']} sentences, {info['tokens']} tokens, " in done.stderr
-    assert info["dynamic_masking"] is dynamic_masking
-
-
-def test_documents_are_used_once_where_masks_come_later(make):
-    once = make(dynamic_masking=True)
-    assert "--dupe_factor is 1, since with --dynamic_masking" in once.stderr
-    count = len(list(read_records("out.tfrecord")))
-    five = make(dynamic_masking=True, dupe_factor=5)
-    assert "--dupe_factor is 1" not in five.stderr
-    assert len(list(read_records("out.tfrecord"))) >= 4 * count
-
-
-@pytest.mark.parametrize(
-    "flag, value",
-    [
-        ("mask_unit", "token"),
-        ("masked_lm_prob", 0.15),
-        ("max_predictions_per_seq", 20),
-        ("do_whole_word_mask", True),
-    ],
-)
-def test_how_to_mask_is_not_said_where_masks_come_later(make, flag, value):
-    done = make(dynamic_masking=True, **{flag: value})
-    assert_refused(done, f"--{flag} has no meaning here", "run_pretraining.py")
 
 
 def test_an_output_that_would_overwrite_the_input(make):

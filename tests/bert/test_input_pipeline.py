@@ -90,7 +90,7 @@ def unmasked(batch: dict[str, np.ndarray]) -> np.ndarray:
     return ids
 
 
-def rows_of(: Iterator[Batch], batch_count: int) -> list[tuple]:
+def rows_of(batches: Iterator[Batch], batch_count: int) -> list[tuple]:
     return [
         (*ids, *positions)
         for batch in itertools.islice(batches, batch_count)
@@ -330,9 +330,10 @@ def test_batches_can_be_left_and_entered_elsewhere(batches, rows):
         next(iterator)
         iterator.close()
     assert threading.active_count() == before
-    assert rows_of(batches.for_training(16, 32, SEED), 1) == rows_of(
-        batches.for_training(16, 0, SEED), 3
-    )[32:]
+    assert (
+        rows_of(batches.for_training(16, 32, SEED), 1)
+        == rows_of(batches.for_training(16, 0, SEED), 3)[32:]
+    )
 
 
 def test_closing_ends_the_reading_thread(batches):

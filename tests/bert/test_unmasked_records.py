@@ -1,13 +1,20 @@
-"""Records that are masked when they are read: told apart from others, and checked."""
+"""Records that are masked when they are read: made, told apart from others, and checked."""
 
 import json
+import os
 import pathlib
+import subprocess
 
 import pytest
 
-from deeq_bert.bert.examples import ExampleEncoder, UnmaskedExampleEncoder
+from deeq_bert.bert.examples import (
+    UNMASKED_FEATURE_NAMES,
+    ExampleEncoder,
+    UnmaskedExampleEncoder,
+    decode_example,
+)
 from deeq_bert.bert.instances import TrainingInstance, UnmaskedInstance
-from deeq_bert.bert.records import RecordSet, frame_record
+from deeq_bert.bert.records import RecordSet, frame_record, read_records
 from deeq_bert.bert.unmasked_records import (
     check_record_kind,
     check_unmasked_record,
@@ -19,6 +26,7 @@ MASKED = ExampleEncoder(8, 2, 100).encode(TrainingInstance([2, 9, 3, 8, 3], 3, [
 UNMASKED = UnmaskedExampleEncoder(8, 100).encode(
     UnmaskedInstance([2, 9, 3, 99, 3], b"\4\1\4\0\4", 3, False)
 )
+TEXT = "오늘은 날씨가 좋다.\n내일도 그럴까?\n\n책을 읽었다.\n참 재미있었다.\n"
 INFO = {"mask_id": 4, "num_ids": 100, "mask_units": ["token", "word"]}
 
 
@@ -124,18 +132,93 @@ def test_units_that_mean_nothing_are_named(write):
         check_unmasked_record(write(a=[UNMASKED, spoiled]), 1, 8, vocab_size=100)
 
 
-def test_what_the_script_makes_passes(run_script, own, tmp_path: pathlib.Path):
-    path = tmp_path / "out.tfrecord"
-    done = run_script(
-        "bert/create_pretraining_data.py",
-        f"--input_file={own / 'sample.txt'}",
-        f"--vocab_file={own / 'vocab.txt'}",
-        "--do_lower_case=False",
-        "--dynamic_masking",
-        f"--output_file={path}",
-    )
-    assert done.returncode == 0, done.stderr
-    record_set = RecordSet.scan([str(path)])
-    infos = {str(path): json.loads(pathlib.Path(f"{path}.json").read_text())}
+@pytest.fixture
+def make(run_script, own, tmp_path, monkeypatch):
+    """Runs create_pretraining_data on a small text, with --NAME=VALUE for each keyword."""
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("text.txt").write_text(TEXT)
+
+    def run(**flags) -> subprocess.CompletedProcess:
+        given = {
+            "input_file": "text.txt",
+            "vocab_file": own / "vocab.txt",
+            "output_file": "out.tfrecord",
+            "do_lower_case": False,
+            "dynamic_masking": True,
+            **flags,
+        }
+        return run_script(
+            "bert/create_pretraining_data.py",
+            *(f"--{name}={value}" for name, value in given.items()),
+        )
+
+    return run
+
+
+def test_what_the_script_makes_passes(make, own):
+    make(input_file=own / "sample.txt")
+    record_set = RecordSet.scan(["out.tfrecord"])
+    infos = {"out.tfrecord": json.loads(pathlib.Path("out.tfrecord.json").read_text())}
     check_record_kind(record_set, infos, dynamic=True)
     check_unmasked_records_match(record_set, 128, vocab_size=900)
+
+
+def test_records_to_be_masked_later_have_units_and_no_masks(make, own):
+    assert make(max_seq_length=16).returncode == 0
+    words = (own / "vocab.txt").read_text().splitlines()
+    records = list(read_records("out.tfrecord"))
+    assert records
+    for record in records:
+        example = decode_example(record)
+        assert tuple(example) == UNMASKED_FEATURE_NAMES
+        tokens = [words[id_] for id_ in example["input_ids"][: sum(example["input_mask"])]]
+        assert "[MASK]" not in tokens
+        units = [
+            4 if token in ("[CLS]", "[SEP]") else int(not token.startswith("##"))
+            for token in tokens
+        ]
+        assert example["token_units"] == units + [0] * (16 - len(tokens))
+
+
+def test_the_information_says_how_records_are_to_be_masked(make, own):
+    make(input_file=own / "sample.txt")
+    info = json.loads(pathlib.Path("out.tfrecord.json").read_text())
+    assert info["dynamic_masking"] is True
+    assert (info["mask_id"], info["num_ids"], info["mask_units"]) == (4, 900, ["token", "word"])
+    assert info["dupe_factor"] == 1
+    assert not {"mask_unit", "masked_lm_prob", "max_predictions_per_seq"} & set(info)
+
+
+@pytest.mark.parametrize("dynamic_masking", [True, False])
+def test_the_information_says_how_much_text_there_was(make, dynamic_masking):
+    done = make(dynamic_masking=dynamic_masking)
+    info = json.loads(pathlib.Path("out.tfrecord.json").read_text())
+    assert info["characters"] == sum(map(len, TEXT.split("\n")))
+    assert f" {info['sentences']} sentences, {info['tokens']} tokens, " in done.stderr
+    assert info["dynamic_masking"] is dynamic_masking
+
+
+def test_documents_are_used_once_where_masks_come_later(make):
+    once = make()
+    assert "--dupe_factor is 1, since with --dynamic_masking" in once.stderr
+    count = len(list(read_records("out.tfrecord")))
+    five = make(dupe_factor=5)
+    assert "--dupe_factor is 1" not in five.stderr
+    assert len(list(read_records("out.tfrecord"))) >= 4 * count
+
+
+@pytest.mark.parametrize(
+    "flag, value",
+    [
+        ("mask_unit", "token"),
+        ("masked_lm_prob", 0.15),
+        ("max_predictions_per_seq", 20),
+        ("do_whole_word_mask", True),
+    ],
+)
+def test_how_to_mask_is_not_said_where_masks_come_later(make, flag, value):
+    done = make(**{flag: value})
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"ERROR: --{flag} has no meaning here" in done.stderr
+    assert "run_pretraining.py" in done.stderr
+    assert not os.path.exists("out.tfrecord")
