@@ -124,9 +124,11 @@ def make_strategy(device_names: Sequence[str], cluster: Cluster = ALONE) -> tf.d
 
 @contextlib.contextmanager
 def _killed_after(seconds: float) -> Iterator[None]:
-    """Lets Ctrl-C and SIGTERM end the process at once, and SIGALRM after so many seconds.
+    """Lets Ctrl-C end the process at once, and SIGALRM after so many seconds.
 
     While TensorFlow connects workers it keeps Python from running anything: no handler, no thread.
+    It also puts a handler of its own in the place of that for SIGTERM, which only takes note of the
+    signal; the one from before is put back at the end.
     """
     logging.info(
         "Connecting the workers. Should one end meanwhile, SIGALRM ends this one after %.0f s.",
@@ -298,12 +300,14 @@ def _lost_worker_message(cluster: Cluster, told: str) -> str:
         for job, number in re.findall(r"/job:(chief|worker)/(?:replica:0/)?task:(\d+)", told)
     }
     others = sorted(places & set(range(len(cluster.workers))) - {cluster.index})
-    gone = [cluster.workers[place] for place in others]
     _, found, reason = told.partition("Collective ops is aborted by:")
     lines = (reason if found else told).strip().splitlines()
+    parts = [cluster.workers[place] for place in others] + [
+        line.rstrip(" :.") for line in lines[:1]
+    ]
     return (
-        f"Another worker is gone ({', '.join([*gone, *lines[:1]])[:400]}). Start all of them again "
-        "with the same commands; they go on from the last checkpoint."
+        f"Another worker is gone ({', '.join(parts)[:400]}). Start all of them again with the same "
+        "commands; they go on from the last checkpoint."
     )
 
 

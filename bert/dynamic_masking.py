@@ -180,13 +180,12 @@ def _choose_units(
     unit belongs to that of the candidate before it.
     """
     row_count = len(candidates)
-    rows = np.arange(row_count)
     # Candidates before the first start, if any, are unit 0.
     units = np.cumsum((candidates & starts).astype(np.int32), axis=1, dtype=np.int32)
     unit_count = int(units[:, -1].max()) + 1
     # What is never masked is counted in a column of its own.
     columns = np.where(candidates, units, np.int32(unit_count))
-    places = columns + (rows * (unit_count + 1))[:, np.newaxis]
+    places = columns + (np.arange(row_count) * (unit_count + 1))[:, np.newaxis]
     counts = np.bincount(places.ravel(), minlength=row_count * (unit_count + 1))
     sizes = counts.reshape(row_count, unit_count + 1)[:, :unit_count].astype(np.int32)
 
@@ -194,16 +193,19 @@ def _choose_units(
     order = (ranking & _PLACE).astype(np.int64)
     sizes = np.take_along_axis(sizes, order, axis=1)
     waiting, room = sizes.copy(), limits.copy()
-    # One turn takes all units up to the first that does not fit. What does not fit then never
-    # will, so that the room left shrinks in every turn.
-    while len(rows):
-        fitting = waiting[rows]
-        fitting[fitting > room[rows, np.newaxis]] = 0
-        fitting[np.cumsum(fitting, axis=1, dtype=np.int32) > room[rows, np.newaxis]] = 0
-        waiting[rows] -= fitting
-        taken = fitting.sum(axis=1)
-        room[rows] -= taken
-        rows = rows[(taken > 0) & (room[rows] > 0)]
+    # So many units mostly fill all the room; the others are looked at where they do not.
+    for width in (min(unit_count, int(limits.max())), unit_count):
+        rows = np.nonzero(room)[0]
+        # One turn takes all units up to the first that does not fit. What does not fit then never
+        # will, so that the room left shrinks in every turn.
+        while len(rows):
+            fitting = waiting[rows, :width]
+            fitting[fitting > room[rows, np.newaxis]] = 0
+            fitting[np.cumsum(fitting, axis=1, dtype=np.int32) > room[rows, np.newaxis]] = 0
+            waiting[rows, :width] -= fitting
+            taken = fitting.sum(axis=1)
+            room[rows] -= taken
+            rows = rows[(taken > 0) & (room[rows] > 0)]
     chosen = np.zeros(sizes.shape, bool)
     np.put_along_axis(chosen, order, waiting < sizes, axis=1)
     return candidates & np.take_along_axis(chosen, units, axis=1)
@@ -212,7 +214,10 @@ def _choose_units(
 def _ranking(stream_starts: np.ndarray, count: int) -> np.ndarray:
     """Returns `count` random numbers for each stream; their last bits are their places."""
     places = np.arange(count)
-    return (_draws(stream_starts[:, np.newaxis], places) & ~_PLACE) | places.astype(np.uint64)
+    ranking = _draws(stream_starts[:, np.newaxis], places)
+    ranking &= ~_PLACE
+    ranking |= places.astype(np.uint64)
+    return ranking
 
 
 def _draws(stream_starts: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -222,6 +227,9 @@ def _draws(stream_starts: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
+    """Spreads each bit of `values` over all of them, in place."""
     for multiplier in _MULTIPLIERS:
-        values = (values ^ (values >> _SHIFT)) * multiplier
-    return values ^ (values >> _SHIFT)
+        values ^= values >> _SHIFT
+        values *= multiplier
+    values ^= values >> _SHIFT
+    return values

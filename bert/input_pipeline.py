@@ -5,8 +5,8 @@ a run goes on exactly where it stopped by starting at the next position.
 
 Records are read, parsed and masked in a thread of their own, a few batches ahead, and not in a
 tf.data pipeline: one that calls Python to read can wait for ever for its own threads when a process
-ends. One thread is enough: it makes several times as many batches as eight GPUs can use, and a
-second would wait for the interpreter's lock (see tests/benchmarks/input_pipeline.py).
+ends. One thread is enough: it makes more batches than eight GPUs can use (see
+tests/benchmarks/input_pipeline.py).
 """
 
 import atexit

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -78,10 +79,12 @@ def main() -> None:
         make_folder(FLAGS.output_dir)
     opened = _open_records(schedule, config)
     infos = {path: info for records in opened for path, info in records.infos.items()}
-    vocabularies = _init_vocabularies(infos)
-    if FLAGS.init_checkpoint:
-        init_checkpoint.check_init_checkpoint(FLAGS.init_checkpoint, config, *vocabularies)
-    _check_tokenizers(infos, config, None not in vocabularies)
+    # A run that goes on has no more use for it, and it may be gone by then.
+    start = None if _has_checkpoint() else FLAGS.init_checkpoint
+    vocabularies = _init_vocabularies(start, infos)
+    if start:
+        init_checkpoint.check_init_checkpoint(start, config, *vocabularies)
+    _check_tokenizers(start, infos, config, None not in vocabularies)
     # Importing TensorFlow takes seconds; what can be refused without it has been by now.
     _run(config, schedule, opened, infos, vocabularies, workers)
 
@@ -111,19 +114,25 @@ def _open_records(schedule: list[phases.Phase], config: BertConfig) -> list[Phas
         return [opener.open_phase(phase, train, held_out) for phase in schedule]
 
 
-def _init_vocabularies(infos: Infos) -> Vocabularies:
-    """Returns the vocabulary of the records and that of --init_checkpoint, where known."""
-    if not FLAGS.init_checkpoint:
+def _has_checkpoint() -> bool:
+    return bool(glob.glob(os.path.join(glob.escape(FLAGS.output_dir), "model.ckpt-*.index")))
+
+
+def _init_vocabularies(start: str | None, infos: Infos) -> Vocabularies:
+    """Returns the vocabulary of the records and that of the checkpoint `start`, where known."""
+    if not start:
         return None, None
     paths = [info.get("vocab_file") for info in infos.values()]
     known = [path for path in paths if isinstance(path, str) and os.path.isfile(path)]
     new = FLAGS.vocab_file or next(iter(known), None)
-    old = FLAGS.init_vocab_file or vocabulary_extension.vocabulary_beside(FLAGS.init_checkpoint)
+    old = FLAGS.init_vocab_file or vocabulary_extension.vocabulary_beside(start)
     load = vocabulary_extension.load_vocabulary
     return load(new) if new else None, load(old) if old else None
 
 
-def _check_tokenizers(infos: Infos, config: BertConfig, extends_vocabulary: bool) -> None:
+def _check_tokenizers(
+    start: str | None, infos: Infos, config: BertConfig, extends_vocabulary: bool
+) -> None:
     """Checks the records against each other and against the model, as far as they are known."""
     if not infos:
         return
@@ -131,8 +140,7 @@ def _check_tokenizers(infos: Infos, config: BertConfig, extends_vocabulary: bool
     try:
         record_info.check_one_tokenizer(infos)
         record_info.check_model_tokenizer(path, info, FLAGS.output_dir)
-        if FLAGS.init_checkpoint:
-            start = FLAGS.init_checkpoint
+        if start:
             record_info.check_model_tokenizer(
                 path,
                 info,

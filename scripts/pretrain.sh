@@ -4,7 +4,12 @@
 #   bash scripts/pretrain.sh
 #   RECORDS=records OUTPUT_DIR=out/bert bash scripts/pretrain.sh --gpus=all
 #
-# Arguments go to run_pretraining.py and win over the flags below.
+# Arguments go to run_pretraining.py and win over the flags below. Before a long run:
+#
+#   bash scripts/pretrain.sh --gpus=all --plan                        says what it would take
+#   bash scripts/pretrain.sh --gpus=all --dtype=bfloat16 --use_xla    fast, on GPUs from A100 on
+#
+# For several machines there is scripts/pretrain_multinode.sh.
 set -euo pipefail
 
 # shellcheck source=scripts/environment.sh

@@ -93,8 +93,10 @@ main() {
 
 # check_number NAME VALUE LOWEST HIGHEST
 check_number() {
-  [[ $2 =~ ^[0-9]{1,7}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) ||
+  local digits='^[0-9]{1,7}$'
+  if [[ ! $2 =~ $digits ]] || ((10#$2 < $3 || 10#$2 > $4)); then
     fail "$1=$2 is not a whole number from $3 to $4."
+  fi
 }
 
 read_hosts() {

@@ -1,7 +1,9 @@
 """Several workers, each a process on this machine, train as one device does."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,16 +13,19 @@ import time
 import numpy as np
 import pytest
 
+from deeq_bert.bert.cluster import ALONE, Cluster, LostWorkerError
+from deeq_bert.bert.distribution import report_lost_workers
+
 HERE = os.path.dirname(__file__)
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("localhost", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Ports that nobody listens at, from below those that connections are given by chance."""
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("", port)):
+            ports.append(port)
     return ports
 
 
@@ -59,7 +64,7 @@ def one_device(tiny_config, sample_records, tmp_path_factory) -> np.lib.npyio.Np
     return np.load(output)
 
 
-@pytest.mark.parametrize("accumulation_steps", [1, 2])
+@pytest.mark.parametrize("accumulation_steps", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_two_workers_train_as_one_device(
     tiny_config, sample_records, tmp_path, one_device, accumulation_steps
 ):
@@ -74,6 +79,76 @@ def test_two_workers_train_as_one_device(
     for name in sorted(set(two.files) - {"step.stop_votes"}):
         np.testing.assert_allclose(two[name], one_device[name], rtol=0, atol=1e-6, err_msg=name)
     assert (two["step.stop_votes"] == 1).all()
+
+
+# Each worker comes with the step in its own folder.
+AGREEMENT = """
+import os, sys
+from deeq_bert.bert import cluster, distribution
+strategy = distribution.make_strategy(["/cpu:0"], cluster.read_cluster(os.environ))
+own = cluster.read_cluster(os.environ).index
+distribution.agree(strategy, "the seed", 2**62 + 1)
+try:
+    distribution.agree(strategy, "the step", 2**53 + own)
+except ValueError as error:
+    print(error, file=sys.stderr)
+"""
+
+
+def test_workers_with_different_values_all_learn_who_has_which():
+    workers = start(["-c", AGREEMENT], 2)
+    logs = [worker.communicate(timeout=120)[1] for worker in workers]
+
+    assert [worker.returncode for worker in workers] == [0, 0], logs
+    (told,) = {log.strip().splitlines()[-1] for log in logs}
+    assert told.startswith(f"The workers do not agree on the step: {2**53} on localhost:")
+    assert f", {2**53 + 1} on localhost:" in told and "--output_dir must be one folder" in told
+
+
+CLUSTER = Cluster(("gpu1:1", "gpu2:1", "gpu3:1"), 0, has_chief=True)
+LOSSES = {
+    "UnavailableError": (
+        "Collective ops is aborted by: Error reported from /job:worker/task:1: The following tasks "
+        "are unhealthy (stopped sending heartbeats):\n/job:worker/replica:0/task:1\n",
+        "(gpu3:1, Error reported from /job:worker/task:1: The following tasks are unhealthy",
+    ),
+    "DeadlineExceededError": (
+        "Collective ops is aborted by: Deadline Exceeded\n\nRPC: /tensorflow.CoordinationService",
+        "(Deadline Exceeded)",
+    ),
+    "InternalError": (
+        "NCCL: unhandled system error. Set NCCL_DEBUG=WARN for detail.",
+        "(NCCL: unhandled system error. Set NCCL_DEBUG=WARN for detail)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_errors_of_a_lost_worker_become_one_that_names_it(name):
+    import tensorflow as tf
+
+    message, told = LOSSES[name]
+    with pytest.raises(LostWorkerError) as lost, report_lost_workers(CLUSTER):
+        raise getattr(tf.errors, name)(None, None, message)
+
+    assert str(lost.value).startswith(f"Another worker is gone {told}")
+    assert "Start all of them again" in str(lost.value)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "name", "message"),
+    [
+        (ALONE, "UnavailableError", "Collective ops is aborted by: Socket closed"),
+        (CLUSTER, "InternalError", "failed to launch a kernel"),
+        (CLUSTER, "ResourceExhaustedError", "OOM when allocating a tensor"),
+        (CLUSTER, "InvalidArgumentError", "Shape mismatch in the collective instance 1"),
+    ],
+)
+def test_other_errors_stay_as_they_are(cluster, name, message):
+    import tensorflow as tf
+
+    with pytest.raises(getattr(tf.errors, name)), report_lost_workers(cluster):
+        raise getattr(tf.errors, name)(None, None, message)
 
 
 @pytest.fixture
