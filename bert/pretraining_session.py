@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import hashlib
 import itertools
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -212,6 +214,11 @@ class PretrainingSession:
                         "Going on with %s = %s; it was %s before.", name, value, state[name]
                     )
         distribution.agree(self._run.strategy, "the checkpoint to go on from", progress.step)
+        place = json.dumps([settings, progress.phase, progress.examples, len(self._schedule)])
+        digest = hashlib.blake2b(place.encode(), digest_size=7).digest()
+        distribution.agree(
+            self._run.strategy, "flags and records (as a checksum)", int.from_bytes(digest, "big")
+        )
         if progress.phase >= len(self._schedule):
             raise InputError(
                 f"{latest} is of phase {progress.phase + 1}, and the schedule has "

@@ -19,6 +19,7 @@ import functools
 import glob
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,8 @@ def main() -> None:
     schedule = pretraining_flags.schedule_of_flags()
     pretraining_flags.check_config(config, schedule)
     workers = cluster.read_cluster(os.environ)
+    if workers.is_several:
+        _check_several_workers(schedule)
     if not FLAGS.plan:
         make_folder(FLAGS.output_dir)
     opened = _open_records(schedule, config)
@@ -87,6 +90,19 @@ def main() -> None:
     _check_tokenizers(start, infos, config, None not in vocabularies)
     # Importing TensorFlow takes seconds; what can be refused without it has been by now.
     _run(config, schedule, opened, infos, vocabularies, workers)
+
+
+def _check_several_workers(schedule: list[phases.Phase]) -> None:
+    """Refuses what makes steps that may fail: after one that did, workers cannot go on together."""
+    for flag, given in (
+        ("--plan", FLAGS.plan),
+        ("--train_batch_size=auto", any(phase.train_batch_size is None for phase in schedule)),
+    ):
+        if given:
+            raise InputError(
+                f"{flag} works on one machine, and TF_CONFIG names several workers. Unset "
+                "TF_CONFIG, try it on one of them, and multiply the batch by their number."
+            )
 
 
 def _open_records(schedule: list[phases.Phase], config: BertConfig) -> list[PhaseRecords]:
@@ -199,12 +215,17 @@ def _run(
                     step = _load_for_evaluation(run, folder, vocabularies)
                 if FLAGS.do_eval:
                     _evaluate(run, schedule[-1], opened[-1], step, workers.is_chief)
+            # A worker that leaves before the others looks like one that is lost.
+            distribution.agree(strategy, "the end", 0)
     except pretraining_loop.StoppedError as stop:
         command_line.fail(str(stop), stop.exit_code)
     except pretraining_loop.DivergedError as error:
         command_line.fail(str(error), 3)
     except distribution.LostWorkerError as error:
-        command_line.fail(str(error), 4)
+        logging.flush()
+        print(f"ERROR: {error}", file=sys.stderr, flush=True)
+        # What the devices still wait for would hold up a usual end.
+        os._exit(4)
     except tf.errors.OpError as error:
         if not probing.is_out_of_memory(error):
             raise

@@ -17,8 +17,8 @@
 #     bash scripts/pretrain_multinode.sh --gpus=all --train_batch_size=3072
 #
 # Arguments go to run_pretraining.py and win over the flags below. Each machine runs one worker, with
-# a log of its own in LOGS. The first machine is the chief, which writes the checkpoints. Ctrl-C or
-# SIGTERM stops all of them with a checkpoint; a second one does not wait for that.
+# a log of its own in LOGS, the folder logs in OUTPUT_DIR. The first one is the chief, which writes
+# the checkpoints. Ctrl-C or SIGTERM stops all with a checkpoint; a second one does not wait.
 #
 # When a worker ends by a signal, or with exit code 4 since another one is gone, or its machine no
 # longer answers, all are ended and started again, up to MAX_RESTARTS times. Any other exit code
@@ -38,12 +38,12 @@ output_dir=${OUTPUT_DIR:-/data/out/bert}      # the folder for checkpoints and r
 port=${PORT:-12345}                           # where the workers reach each other; HOSTS may name
                                               # another one for a machine, as in gpu1:23456
 max_restarts=${MAX_RESTARTS:-3}               # how often all may be started again
-grace_seconds=${GRACE_SECONDS:-300}           # how long a worker that is to stop may take to save
+grace_seconds=${GRACE_SECONDS:-300}           # how long a worker that stops may take to save
 
 # How long machines that do not answer before a restart are waited for, in seconds.
 absence_seconds=900
 
-# Workers are known by their numbers, the places of their machines here.
+# The number of a worker is the place of its machine here.
 machines=()   # what ssh or srun calls them
 addresses=()  # host:port of each
 script=$root/bert/run_pretraining.py
@@ -126,6 +126,7 @@ read_slurm_nodes() {
   local names name
   names=$(scontrol show hostnames "${SLURM_STEP_NODELIST:-$SLURM_JOB_NODELIST}") ||
     fail "scontrol cannot say which machines this Slurm job has."
+  [[ -n $names ]] || fail "scontrol names no machine for this Slurm job."
   while read -r name; do
     machines+=("$name")
     addresses+=("$name:$port")
@@ -240,17 +241,19 @@ be_worker() {
 
 # Starts the workers, and again when they were lost; leaves with the exit code of the whole.
 supervise() {
-  local remote_shell logs=${LOGS:-} folder number restarts=0 stop_code=0 outcome
+  local remote_shell logs patience=0 restarts=0 stop_code=0 outcome
   choose_remote_shell
   choose_logs
   make_results_pipe
   trap 'request_stop 129' HUP
   trap 'request_stop 130' INT
   trap 'request_stop 143' TERM
-  reach_machines 0
   while true; do
+    reach_machines "$patience"
+    leave_if_stopped
+    ((!restarts)) || say "Starting all workers again: restart $restarts of at most $max_restarts."
     run_workers
-    ((!stop_code)) || exit "$stop_code"
+    leave_if_stopped
     [[ $outcome == lost ]] || exit "$outcome"
     if ((restarts == max_restarts)); then
       printf 'ERROR: Workers were lost, and MAX_RESTARTS=%d. See %s; the same command goes on.\n' \
@@ -258,10 +261,12 @@ supervise() {
       exit 4
     fi
     restarts=$((restarts + 1))
-    reach_machines "$absence_seconds"
-    ((!stop_code)) || exit "$stop_code"
-    say "Starting all workers again: restart $restarts of at most $max_restarts."
+    patience=$absence_seconds
   done
+}
+
+leave_if_stopped() {
+  ((!stop_code)) || exit "$stop_code"
 }
 
 say() {
@@ -279,6 +284,7 @@ choose_logs() {
 
 # Opens 7, from which the script reads which workers have ended.
 make_results_pipe() {
+  local folder
   folder=$(mktemp -d)
   mkfifo "$folder/pipe"
   exec 7<>"$folder/pipe"
@@ -287,6 +293,7 @@ make_results_pipe() {
 
 # Opens 8, the standard input of all workers, and 9, whose closing ends it.
 make_control_pipe() {
+  local folder
   folder=$(mktemp -d)
   mkfifo "$folder/pipe"
   exec 9<>"$folder/pipe"
@@ -310,8 +317,8 @@ reach_machines() {
     until said=$("${remote_shell[@]}" "$machine" true </dev/null 2>&1); do
       ((!stop_code)) || return 0
       ((SECONDS < end)) ||
-        fail "$machine cannot be reached: \`ssh $machine true\` says: ${said:-nothing}. It must work" \
-          "without a password or a question."
+        fail "$machine cannot be reached: \`ssh $machine true\` says: ${said:-nothing}." \
+          "It must work without a password or a question."
       say "Waiting for $machine to answer."
       sleep 10
     done
