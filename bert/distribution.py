@@ -71,11 +71,12 @@ def check_global_batch(
         return
     below = batch_size - batch_size % unit
     nearest = f"{below} or {below + unit}" if below else f"{unit}"
-    times = f" times --gradient_accumulation_steps={accumulation_steps}"
+    divisors = [f"the {replicas} in use"] if replicas > 1 else []
+    if accumulation_steps > 1:
+        divisors.append(f"--gradient_accumulation_steps={accumulation_steps}")
     raise InputError(
-        f"--{flag}={batch_size} is the batch over all devices and does not divide by the "
-        f"{replicas} in use{times if accumulation_steps > 1 else ''}. The nearest that does is "
-        f"{nearest}."
+        f"--{flag}={batch_size} is the batch over all devices and does not divide by "
+        f"{' times '.join(divisors)}. The nearest that does is {nearest}."
     )
 
 

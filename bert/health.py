@@ -51,5 +51,5 @@ class LossHealth:
         if self._explosion_factor and len(self._losses) >= _LEAST_KNOWN:
             usual = statistics.median(self._losses)
             if loss > self._explosion_factor * max(usual, _LEAST_MEDIAN):
-                raise DivergenceError(step, f"the loss is {loss:.4g}, and {usual:.4g} usually,")
+                raise DivergenceError(step, f"the loss is {loss:.4g} where {usual:.4g} is usual")
         self._losses.append(loss)

@@ -7,7 +7,6 @@ was trained so, nine tenths of the steps at 128 (Devlin et al., 2018, appendix A
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,14 +77,16 @@ def read_schedule(path: str, default: Phase) -> list[Phase]:
       InputError: The file cannot be read, or a key or a value in it cannot be used.
     """
     try:
-        if os.path.getsize(path) > _MAX_BYTES:
-            raise InputError(
-                f"--schedule_file={path} has over {_MAX_BYTES:,} bytes; expected {_EXAMPLE}"
-            )
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        with open(path, "rb") as file:
+            text = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"Cannot read --schedule_file={path}: {error.strerror}.") from error
+    if len(text) > _MAX_BYTES:
+        raise InputError(
+            f"--schedule_file={path} has over {_MAX_BYTES:,} bytes; expected {_EXAMPLE}"
+        )
+    try:
+        content = json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"--schedule_file={path} is not JSON: {error}. Expected {_EXAMPLE}"
@@ -100,6 +101,8 @@ def read_schedule(path: str, default: Phase) -> list[Phase]:
         place = f"--schedule_file={path}, phase {number}"
         _check_fields(fields, place)
         first_step = phases[-1].last_step if phases else 0
+        if fields.get("train_batch_size") == "auto":
+            fields["train_batch_size"] = None
         phases.append(dataclasses.replace(default, **{**fields, "first_step": first_step}))
     return phases
 
@@ -124,7 +127,7 @@ def _problem(name: str, value: Any) -> str:
     if name == "learning_rate":
         valid = number and 0 <= value < 3e38
         return "" if valid else "a finite number that is not negative"
-    if name == "train_batch_size" and value is None:
+    if name == "train_batch_size" and value in (None, "auto"):
         return ""
     lowest = _LOWEST[name]
     valid = number and isinstance(value, int) and lowest <= value < 2**31

@@ -1,9 +1,11 @@
 """The flags of run_pretraining.py, and what they must satisfy before anything else is done."""
 
+import math
+
 from absl import flags, logging
 
 from deeq_bert.bert.config import BertConfig
-from deeq_bert.bert.distribution import check_gpus
+from deeq_bert.bert.distribution import check_global_batch, check_gpus
 from deeq_bert.bert.phases import Phase, read_schedule
 from deeq_bert.tokenizers import command_line, tokenizer_flags
 from deeq_bert.tokenizers.base import MASK_UNITS
@@ -222,8 +224,8 @@ flags.DEFINE_integer(
 flags.DEFINE_float(
     "explosion_factor",
     3.0,
-    "A loss so many times the median of the last 100 steps counts as diverged. 0 switches that "
-    "off.",
+    "A loss so many times the median of the last 100 steps counts as diverged. Must be above 1, or "
+    "0 to switch that off.",
     lower_bound=0.0,
 )
 flags.DEFINE_bool(
@@ -266,6 +268,13 @@ def check_flags() -> None:
         # The upper bound is what float32 can hold.
         if FLAGS[name].value is not None and not FLAGS[name].value < 3e38:
             raise InputError(f"--{name}={FLAGS[name].value} is not a finite number.")
+    if 0 < FLAGS.explosion_factor <= 1:
+        raise InputError(
+            f"--explosion_factor={FLAGS.explosion_factor:g} would take every usual loss for a "
+            "diverged one; give a number above 1, or 0 to switch that off."
+        )
+    if math.isnan(FLAGS.masked_lm_prob):
+        raise InputError("--masked_lm_prob=nan must be a number from 0 to 1.")
     if FLAGS.eval_steps and not FLAGS.eval_input_file and not FLAGS.schedule_file:
         raise InputError(
             f"--eval_steps={FLAGS.eval_steps} needs held-out records; give --eval_input_file too."
@@ -299,6 +308,11 @@ def schedule_of_flags() -> list[Phase]:
     for phase in schedule:
         if not phase.input_file:
             raise InputError("--input_file is empty; give the records to train on, or see --help.")
+        if phase.train_batch_size:
+            # By the number of devices, too, once that is known.
+            check_global_batch(
+                "train_batch_size", phase.train_batch_size, 1, phase.gradient_accumulation_steps
+            )
         if FLAGS.do_train and phase.num_warmup_steps >= phase.num_train_steps:
             logging.warning(
                 "--num_warmup_steps=%d is not below --num_train_steps=%d: the learning rate is "

@@ -119,7 +119,6 @@ class PretrainingSession:
         with contextlib.ExitStack() as stack:
             saver = None
             if self._is_chief:
-                os.makedirs(best_folder.folder, exist_ok=True)
                 stack.enter_context(best_folder.locked())
                 saver = stack.enter_context(BackgroundSaver())
             checkpoints = RunCheckpoints(
@@ -160,6 +159,7 @@ class PretrainingSession:
             )
             while progress.step < last_step:
                 self._train_phase(loop, checkpoints, reporter, folder, held_out, meter)
+            reporter.ended(progress.step)
         return progress.step
 
     def plan(self, seconds: float) -> list[PhasePlan]:

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from deeq_bert.bert import checkpoint, pretraining_run
 
 FLAGS = flags.FLAGS
+# So that --help shows them as this script's own.
+flags.adopt_module_key_flags(pretraining_flags)
 
 # What is known of the records, by file.
 Infos = Mapping[str, Mapping[str, Any]]

@@ -148,6 +148,10 @@ class RunReporter:
         """Writes down that a process begins, and with what."""
         self._write("start", step, figures)
 
+    def ended(self, step: int) -> None:
+        """Writes down that all steps are made."""
+        self._write("end", step, {"seconds_spent": self.seconds_spent})
+
     def close(self) -> None:
         """Ends the progress bar and the files."""
         self._bar.close()

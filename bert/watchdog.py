@@ -27,7 +27,6 @@ class _Wait:
     __slots__ = (
         "_outer",
         "_watchdog",
-        "abort_after",
         "hint",
         "next_report",
         "patience",
@@ -43,13 +42,11 @@ class _Wait:
         what: str,
         patience: float,
         hint: str,
-        abort_after: float | None,
     ):
         self._watchdog = watchdog
         self.what = what
         self.patience = patience
         self.hint = hint
-        self.abort_after = abort_after
 
     def __enter__(self) -> None:
         self._outer = self._watchdog._current
@@ -76,19 +73,15 @@ class Watchdog:
 
     def __init__(
         self,
-        abort_code: int = 4,
         interval: float = _INTERVAL,
         next_report: float = _NEXT_REPORT,
     ):
         """Prepares it; it watches from `__enter__` on.
 
         Args:
-          abort_code: What the process exits with when something takes longer than its
-            `abort_after`.
           interval: How often to look, in seconds.
           next_report: How long after the first report the second comes, in seconds.
         """
-        self._abort_code = abort_code
         self._interval = interval
         self._next_report = next_report
         self._current: _Wait | None = None
@@ -99,7 +92,7 @@ class Watchdog:
         self._watched: int | None = None
 
     def expecting(
-        self, what: str, patience: float, hint: str = "", abort_after: float | None = None
+        self, what: str, patience: float, hint: str = ""
     ) -> contextlib.AbstractContextManager[None]:
         """Returns a context in which something is waited for; one inside another counts alone.
 
@@ -107,10 +100,8 @@ class Watchdog:
           what: What is waited for, as in "the next batch of records".
           patience: After how many seconds that is reported.
           hint: A sentence on what to look at.
-          abort_after: After how many seconds the process ends, where nothing else can end the
-            wait: a collective operation never returns when another worker is gone. None: never.
         """
-        return _Wait(self, what, patience, hint, abort_after)
+        return _Wait(self, what, patience, hint)
 
     def __enter__(self) -> "Watchdog":
         self._watched = threading.get_ident()
@@ -148,15 +139,6 @@ class Watchdog:
             )
             wait.next_report = waited + wait.pause
             wait.pause = min(2 * wait.pause, _LAST_REPORT)
-        if wait.abort_after is not None and waited >= wait.abort_after and self._current is wait:
-            logging.error(
-                "Gave up waiting for %s after %.0f s, which nothing else would end: this process "
-                "ends with exit code %d. The same command goes on from the last checkpoint.",
-                wait.what,
-                waited,
-                self._abort_code,
-            )
-            self._abort()
 
     def _place(self) -> str:
         """Returns where in the program the watched thread is, in brackets."""
@@ -164,9 +146,3 @@ class Watchdog:
         if frame is None:
             return ""
         return f" (in {os.path.basename(frame.f_code.co_filename)}, line {frame.f_lineno})"
-
-    def _abort(self) -> None:
-        # Not sys.exit, which would raise in this thread alone.
-        logging.flush()
-        sys.stderr.flush()
-        os._exit(self._abort_code)

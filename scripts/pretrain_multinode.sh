@@ -16,9 +16,9 @@
 #   HOSTS="gpu1 gpu2 gpu3" RECORDS=/shared/records OUTPUT_DIR=/shared/out/bert \
 #     bash scripts/pretrain_multinode.sh --gpus=all --train_batch_size=3072
 #
-# Arguments go to run_pretraining.py and win over the flags below. Each machine runs one worker, with
-# a log of its own in LOGS, the folder logs in OUTPUT_DIR. The first one is the chief, which writes
-# the checkpoints. Ctrl-C or SIGTERM stops all with a checkpoint; a second one does not wait.
+# Arguments go to run_pretraining.py and win over the flags below. A machine runs one worker, with a
+# log in LOGS, the folder logs in OUTPUT_DIR. The first one is the chief, which writes the
+# checkpoints. Ctrl-C or SIGTERM stops all with a checkpoint; a second one does not wait for that.
 #
 # When a worker ends by a signal, or with exit code 4 since another one is gone, or its machine no
 # longer answers, all are ended and started again, up to MAX_RESTARTS times. Any other exit code
@@ -213,7 +213,7 @@ print_commands() {
 # be_worker FLAGS: what runs on each machine. Ends the worker when its standard input ends, which it
 # does when this is to stop, and also when the connection or the script at its other end is gone.
 be_worker() {
-  local status=0 worker watcher
+  local status=0 worker watcher end
   # Whoever signals all processes of a session or job has signalled the worker too, and a second
   # signal would stop it without a checkpoint.
   trap : TERM INT HUP
@@ -224,7 +224,11 @@ be_worker() {
     while read -r _ <&3; do :; done
     exec 3<&-
     kill -TERM "$worker"
-    sleep "$grace_seconds"
+    end=$((SECONDS + grace_seconds))
+    while ((SECONDS < end)); do
+      kill -0 "$worker" || exit
+      sleep 1
+    done
     kill -KILL "$worker"
   ) >/dev/null 2>&1 &
   watcher=$!

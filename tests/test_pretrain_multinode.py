@@ -304,8 +304,12 @@ class RealRun:
             except OSError:
                 continue
             task = b'"index": %d}}' % index
-            if b"--output_dir=%b" % os.fsencode(self.out) in command and any(
-                word.startswith(b"TF_CONFIG=") and word.endswith(task) for word in environment
+            if (
+                os.fsencode(self.script.parent.parent / "bert" / "run_pretraining.py") in command
+                and b"--output_dir=%b" % os.fsencode(self.out) in command
+                and any(
+                    word.startswith(b"TF_CONFIG=") and word.endswith(task) for word in environment
+                )
             ):
                 return int(process.name)
         raise AssertionError(f"there is no worker {index}")

@@ -39,7 +39,7 @@ def test_a_loss_of_three_times_the_usual_is_an_explosion():
     health = learned()
     check(health, 51, 14.9)
 
-    with pytest.raises(DivergenceError, match="the loss is 15.1, and 5 usually"):
+    with pytest.raises(DivergenceError, match="the loss is 15.1 where 5 is usual"):
         check(health, 52, 15.1)
 
 
