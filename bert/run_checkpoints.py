@@ -7,10 +7,13 @@ import tensorflow as tf
 from absl import logging
 
 from deeq_bert.bert import initialization
-from deeq_bert.bert.checkpoint import CheckpointFolder
+from deeq_bert.bert.checkpoint import CheckpointFolder, CheckpointWriteError
 from deeq_bert.bert.checkpoint_files import step_of
 from deeq_bert.bert.progress import Progress
 from deeq_bert.bert.saving import BackgroundSaver
+
+# How long a checkpoint that cannot be written is tried again before the run goes back, in seconds.
+_PATIENCE_BEFORE_GOING_BACK = 60.0
 
 
 class RunCheckpoints:
@@ -137,8 +140,7 @@ class RunCheckpoints:
         Returns:
           The progress as of that checkpoint, and its path.
         """
-        if self._saver:
-            self._saver.discard(self._folder)
+        self._settle()
         self._barrier()
         limit = step - 1 if self._went_back_to is None else min(step - 1, self._went_back_to)
         path = self._folder.before(limit)
@@ -155,9 +157,17 @@ class RunCheckpoints:
 
     def withdraw(self, step: int) -> str:
         """Makes the last checkpoint that `step` does not follow at once the one to resume from."""
-        if self._saver:
-            self._saver.discard(self._folder)
+        self._settle()
         path = self._folder.before(step - 1) or self._folder.last()
         if self._saver:
             self._folder.go_back_to(path)
         return path
+
+    def _settle(self) -> None:
+        """Waits for what is being written. What cannot be written is given up."""
+        if not self._saver:
+            return
+        try:
+            self._saver.finish(_PATIENCE_BEFORE_GOING_BACK)
+        except CheckpointWriteError as error:
+            logging.warning("%s", error)

@@ -126,16 +126,6 @@ class BackgroundSaver:
         self.stalled_seconds += stalled
         return stalled
 
-    def discard(self, folder: CheckpointFolder) -> None:
-        """Drops what is not written yet of `folder`, as a run that goes back must.
-
-        A write under way is waited for; if it succeeds it stays.
-        """
-        with self._condition:
-            snapshot = self._pending.get(folder.folder)
-            self._wait_until(lambda: self._writing is None or self._writing is not snapshot)
-            self._pending.pop(folder.folder, None)
-
     def finish(self, give_up_seconds: float) -> None:
         """Waits until the newest snapshot of every folder is written.
 

@@ -199,14 +199,15 @@ def test_leaving_the_block_completes_a_write_and_tries_nothing_again(output, tmp
         assert len(best.tried) == tries
 
 
-def test_a_run_that_goes_back_drops_what_is_not_written(output, tmp_path, variables, caplog):
+def test_what_has_been_given_up_is_not_written_later(output, tmp_path, variables, caplog):
     folder = CheckpointFolder(str(output))
     with folder.locked(), BackgroundSaver(retry_seconds=0.05) as saver:
         folder.save(10, variables, {})
         output.rename(tmp_path / "gone")
         saver.save(folder, 20, variables, {}, ignore)
         wait_until(lambda: "TRAINING GOES ON" in caplog.text)
-        saver.discard(folder)
+        with pytest.raises(CheckpointWriteError):
+            saver.finish(0.1)
         (tmp_path / "gone").rename(output)
         saver.finish(60)
 
