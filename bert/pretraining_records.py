@@ -1,4 +1,4 @@
-"""Finds, opens and checks the records of a run, before TensorFlow is imported."""
+"""Opens and checks the records of a run, before TensorFlow is imported."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -10,11 +10,11 @@ from deeq_bert.bert import record_info
 from deeq_bert.bert.dynamic_masking import DynamicMasking
 from deeq_bert.bert.phases import Phase
 from deeq_bert.bert.record_checks import check_records_match
+from deeq_bert.bert.record_files import RecordFiles, first_records
 from deeq_bert.bert.record_index import open_records
 from deeq_bert.bert.records import RecordSet
 from deeq_bert.bert.unmasked_records import check_record_kind, check_unmasked_records_match
 from deeq_bert.tokenizers.errors import InputError
-from deeq_bert.tokenizers.files import expand_patterns
 
 # Takes what is read and its size in bytes, and returns what is called with bytes as they are read.
 ReadingProgress = Callable[[str, int], Callable[[int], object]]
@@ -58,7 +58,7 @@ class RecordOpener:
     def __init__(
         self,
         vocab_size: int,
-        index_folder: str,
+        index_folder: str | None,
         skip_bad_records: bool,
         masks: MaskChoice | None,
         progress: ReadingProgress,
@@ -78,42 +78,34 @@ class RecordOpener:
         self._masks = masks
         self._progress = progress
 
-    def open_phase(self, phase: Phase, train: bool, held_out: bool) -> PhaseRecords:
-        """Opens the records of a phase.
-
-        Args:
-          phase: Names them. Without held-out records those to train on serve.
-          train: Whether those to train on are needed.
-          held_out: Whether those to evaluate on are.
+    def check_first_records(self, phase: Phase, files: RecordFiles) -> None:
+        """Looks at a few records of a phase, before all are read.
 
         Raises:
-          InputError: They are missing, damaged, or do not fit the phase or each other.
+          InputError: They do not fit the phase or each other.
+        """
+        infos = record_info.known_infos(files.all)
+        for paths in files:
+            if paths:
+                with first_records(paths) as records:
+                    self._check(records, phase, infos)
+
+    def open_phase(self, phase: Phase, files: RecordFiles) -> PhaseRecords:
+        """Opens the records of a phase.
+
+        Raises:
+          InputError: They are damaged, or do not fit the phase or each other.
         """
         train_records = held_out_records = None
-        if train or not phase.eval_input_file:
-            train_records = held_out_records = self._open("input_file", phase.input_file, phase)
-        if phase.eval_input_file and held_out:
-            held_out_records = self._open("eval_input_file", phase.eval_input_file, phase)
-        sets = [records for records in (train_records, held_out_records) if records is not None]
-        infos = record_info.known_infos([path for records in sets for path in records.paths])
+        if files.train:
+            train_records = held_out_records = self._open("input_file", files.train)
+        if files.held_out and files.held_out is not files.train:
+            held_out_records = self._open("eval_input_file", files.held_out)
+        infos = record_info.known_infos(files.all)
         masking = None
-        for records in sets:
-            check_record_kind(records, infos, self._masks is not None)
-            if self._masks:
-                check_unmasked_records_match(records, phase.max_seq_length, self._vocab_size)
-            else:
-                check_records_match(
-                    records,
-                    phase.max_seq_length,
-                    phase.max_predictions_per_seq,
-                    self._vocab_size,
-                )
-        if self._masks:
-            masking = DynamicMasking.from_info(
-                infos[sets[0].paths[0]],
-                max_predictions_per_seq=phase.max_predictions_per_seq,
-                **self._masks._asdict(),
-            )
+        for records in (train_records, held_out_records):
+            if records is not None:
+                masking = self._check(records, phase, infos)
         return PhaseRecords(
             train_records,
             held_out_records,
@@ -122,23 +114,26 @@ class RecordOpener:
             _text_size(held_out_records, infos) if held_out_records else None,
         )
 
-    def _open(self, flag: str, patterns: str, phase: Phase) -> RecordSet:
-        files, unmatched = expand_patterns(patterns)
-        if not files:
-            raise InputError(
-                f"No file matches --{flag}={patterns}. Expected TFRecord files, as "
-                "create_pretraining_data.py writes them; put quotes around patterns."
+    def _check(
+        self, records: RecordSet, phase: Phase, infos: Mapping[str, Mapping[str, Any]]
+    ) -> DynamicMasking | None:
+        """Checks records against what a phase says of them, and returns what masks them."""
+        check_record_kind(records, infos, self._masks is not None)
+        if not self._masks:
+            check_records_match(
+                records, phase.max_seq_length, phase.max_predictions_per_seq, self._vocab_size
             )
-        files = record_info.without_info_files(files)
-        for pattern in unmatched:
-            logging.warning("No file matches %s in --%s.", pattern, flag)
-        if len(set(files)) < len(files):
-            logging.warning("--%s names some files more than once; they count as often.", flag)
-        for file in files:
-            if not os.path.isfile(file):
-                raise InputError(
-                    f"--{flag}: {file} is not a regular file, and cannot be read at random."
-                )
+            return None
+        check_unmasked_records_match(records, phase.max_seq_length, self._vocab_size)
+        if not records.paths:
+            return None
+        return DynamicMasking.from_info(
+            infos[records.paths[0]],
+            max_predictions_per_seq=phase.max_predictions_per_seq,
+            **self._masks._asdict(),
+        )
+
+    def _open(self, flag: str, files: list[str]) -> RecordSet:
         logging.info("*** Records of --%s ***", flag)
         for file in files:
             logging.info("  %s", file)
@@ -157,7 +152,7 @@ class RecordOpener:
                 lost if skipped.lost_bytes else "",
             )
         if not len(records):
-            raise InputError(f"There is not one record in --{flag}={patterns}.")
+            raise InputError(f"There is not one record in --{flag}={','.join(files)}.")
         return records
 
 

@@ -140,8 +140,10 @@ def check_vocab_size(
     Raises:
       InputError: The vocabulary is larger.
     """
-    tokens = info["tokenizer"].get("vocab_size")
-    if isinstance(tokens, int) and tokens > vocab_size:
+    # Masks draw from the second, and from the first where that is not told.
+    counts = (info["tokenizer"].get("vocab_size"), info.get("num_ids"))
+    tokens = max((count for count in counts if isinstance(count, int)), default=0)
+    if tokens > vocab_size:
         raise InputError(
             f"{record_file} was made with a vocabulary of {tokens} tokens, but vocab_size is "
             f"{vocab_size} in {config_file}. Set it to {tokens} there."

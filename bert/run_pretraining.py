@@ -37,6 +37,7 @@ from deeq_bert.bert import (
 )
 from deeq_bert.bert.config import BertConfig
 from deeq_bert.bert.pretraining_records import MaskChoice, PhaseRecords, RecordOpener
+from deeq_bert.bert.record_files import RecordFiles, find_record_files
 from deeq_bert.tokenizers import command_line, tokenizer_flags
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.files import make_folder, write_atomically
@@ -80,16 +81,18 @@ def main() -> None:
     workers = cluster.read_cluster(os.environ)
     if workers.is_several:
         _check_several_workers(schedule)
-    if not FLAGS.plan:
-        make_folder(FLAGS.output_dir)
-    opened = _open_records(schedule, config)
-    infos = {path: info for records in opened for path, info in records.infos.items()}
+    files = _find_records(schedule)
+    infos = record_info.known_infos([path for of_phase in files for path in of_phase.all])
     # A run that goes on has no more use for it, and it may be gone by then.
-    start = None if _has_checkpoint() else FLAGS.init_checkpoint
+    has_checkpoint = _has_checkpoint()
+    start = None if has_checkpoint else FLAGS.init_checkpoint
+    if not (FLAGS.do_train or FLAGS.plan or has_checkpoint or start):
+        raise _nothing_to_evaluate()
     vocabularies = _init_vocabularies(start, infos)
     if start:
         init_checkpoint.check_init_checkpoint(start, config, *vocabularies)
     _check_tokenizers(start, infos, config, None not in vocabularies)
+    opened = _open_records(schedule, files, config)
     # Importing TensorFlow takes seconds; what can be refused without it has been by now.
     _run(config, schedule, opened, infos, vocabularies, workers)
 
@@ -107,8 +110,17 @@ def _check_several_workers(schedule: list[phases.Phase]) -> None:
             )
 
 
-def _open_records(schedule: list[phases.Phase], config: BertConfig) -> list[PhaseRecords]:
-    """Finds and checks the records of every phase."""
+def _find_records(schedule: list[phases.Phase]) -> list[RecordFiles]:
+    """Finds the files of records of every phase that are needed."""
+    train = FLAGS.do_train or FLAGS.plan
+    held_out = FLAGS.do_eval or (train and FLAGS.eval_steps != 0)
+    return [find_record_files(phase, train, held_out) for phase in schedule]
+
+
+def _open_records(
+    schedule: list[phases.Phase], files: list[RecordFiles], config: BertConfig
+) -> list[PhaseRecords]:
+    """Checks and opens the records of every phase."""
     masks = None
     if FLAGS.dynamic_masking:
         masks = MaskChoice(FLAGS.mask_unit, FLAGS.masked_lm_prob, FLAGS.random_seed)
@@ -127,13 +139,22 @@ def _open_records(schedule: list[phases.Phase], config: BertConfig) -> list[Phas
             masks,
             progress,
         )
-        train = FLAGS.do_train or FLAGS.plan
-        held_out = FLAGS.do_eval or (train and FLAGS.eval_steps != 0)
-        return [opener.open_phase(phase, train, held_out) for phase in schedule]
+        for phase, of_phase in zip(schedule, files):
+            opener.check_first_records(phase, of_phase)
+        if not FLAGS.plan:
+            make_folder(FLAGS.output_dir)
+        return [opener.open_phase(phase, of_phase) for phase, of_phase in zip(schedule, files)]
 
 
 def _has_checkpoint() -> bool:
     return bool(glob.glob(os.path.join(glob.escape(FLAGS.output_dir), "model.ckpt-*.index")))
+
+
+def _nothing_to_evaluate() -> InputError:
+    return InputError(
+        f"There is no checkpoint to evaluate in --output_dir={FLAGS.output_dir}. Train first, or "
+        "name one with --init_checkpoint."
+    )
 
 
 def _init_vocabularies(start: str | None, infos: Infos) -> Vocabularies:
@@ -334,10 +355,7 @@ def _load_for_evaluation(
         step, _ = initialization.restore(latest, run.model.variables)
         return step
     if not FLAGS.init_checkpoint:
-        raise InputError(
-            f"There is no checkpoint to evaluate in --output_dir={FLAGS.output_dir}. Train first, "
-            "or name one with --init_checkpoint."
-        )
+        raise _nothing_to_evaluate()
     _initialize(vocabularies, run.model.variables)
     return 0
 
