@@ -208,8 +208,8 @@ class PretrainingLoop:
             raise DivergedError(
                 f"At step {error.step} {error.reason}, and --max_rollbacks={self._max_rollbacks} "
                 f"is used up; {self._checkpoints.withdraw(error.step)} is the last good "
-                "checkpoint. Lower --learning_rate or raise --num_warmup_steps, and run again to "
-                "go on from there."
+                "checkpoint. Lower --learning_rate, raise --num_warmup_steps or --max_rollbacks, "
+                "and run again to go on from there."
             )
         progress = self.progress
         # With all that was consumed up to the step that shows it.

@@ -70,7 +70,7 @@ _RUN_FLAGS = (
     "random_seed",
 )
 # How long --plan times steps at each batch size, in seconds.
-_PLAN_SECONDS = 5.0
+_PLAN_SECONDS = 3.0
 
 
 def main() -> None:

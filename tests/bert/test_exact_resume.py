@@ -173,9 +173,10 @@ def test_ten_kills_at_random_moments_change_no_loss(command, undisturbed, tmp_pa
     assert_same_run(folder, undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)],
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130)],
 )
 def test_a_signal_saves_and_the_run_goes_on_with_the_same_losses(
     command, undisturbed, tmp_path, number, code

@@ -95,6 +95,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 def test_workers_with_different_values_all_learn_who_has_which():
     workers = start(["-c", AGREEMENT], 2)
     logs = [worker.communicate(timeout=120)[1] for worker in workers]

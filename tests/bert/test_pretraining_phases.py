@@ -95,7 +95,7 @@ def test_one_command_goes_through_both_phases(whole):
     assert rates[9] == pytest.approx(5e-5 * (1 - 2 / 6))
 
 
-@pytest.mark.parametrize("kept", [4, 6, 8])
+@pytest.mark.parametrize("kept", [pytest.param(4, marks=pytest.mark.slow), 6, 8])
 def test_a_run_goes_on_in_either_phase_with_the_same_weights(pretrain_into, whole, tmp_path, kept):
     folder = pathlib.Path(shutil.copytree(whole[0], tmp_path / "out"))
     for path in folder.glob("model.ckpt-*"):

@@ -189,6 +189,7 @@ def long_run(usual, trained, tmp_path):
         process.wait()
 
 
+@pytest.mark.slow
 def test_an_evaluation_may_look_in_on_a_run_but_no_second_one_may_train(
     pretrain, long_run, trained, sample_records
 ):

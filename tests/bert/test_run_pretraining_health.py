@@ -17,6 +17,8 @@ import pytest
 import tensorflow as tf
 from pretraining_runs import SCRIPT, assert_refused, command, lines, run, steps_of, values
 
+from deeq_bert.bert.records import read_records
+
 
 @pytest.fixture
 def flags(sample_records, tiny_config, tmp_path) -> dict[str, object]:
@@ -126,6 +128,8 @@ def test_a_full_disk_does_not_end_a_run_which_saves_when_there_is_room(run_on_fu
     assert int(last.rsplit("-", 1)[1]) > 1
     assert values(out, int(last.rsplit("-", 1)[1]))
     wait_for(f"goes on from {last}.".encode(), log, process)
+    # No event is torn, so that TensorBoard shows what came before and after.
+    assert all(list(read_records(str(path))) for path in out.glob("events.*"))
     # Said once, not at every step.
     assert log.read_text().count("Cannot write the events of ") == 1
     assert log.read_text().count("metrics.jsonl: ") == 1

@@ -68,6 +68,7 @@ def test_the_largest_batch_is_looked_for_and_said(float16_run):
     assert resume_state(folder, 8)["examples"] == 8 * batch
 
 
+@pytest.mark.slow
 def test_looking_for_the_batch_leaves_the_initial_weights_as_they_were(
     float16_run, usual, tmp_path
 ):
@@ -100,6 +101,7 @@ def test_a_run_in_float16_goes_on_to_the_same_weights_and_loss_scale(float16_run
             assert line[name] == expected[line["step"]][name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_a_run_may_go_on_in_another_precision(float16_run, usual, tmp_path, dtype):
     folder = pathlib.Path(shutil.copytree(float16_run[0], tmp_path / "out"))
@@ -114,6 +116,7 @@ def test_a_run_may_go_on_in_another_precision(float16_run, usual, tmp_path, dtyp
     assert "loss_scale" not in last and 0 < last["loss"] < 8
 
 
+@pytest.mark.slow
 def test_a_run_may_go_on_in_float16_and_begins_a_loss_scale(usual, tmp_path):
     flags = usual | {"output_dir": tmp_path / "out", "gradient_accumulation_steps": 2}
 

@@ -146,6 +146,7 @@ def test_rows_of_another_vocabulary_are_matched_by_token(
     np.testing.assert_array_equal(here[name], there[name])
 
 
+@pytest.mark.slow
 def test_a_run_and_an_evaluation_start_from_a_checkpoint_of_ours(pretrain, config, tmp_path):
     there = weights(config)
     folder = tmp_path / "ours"
