@@ -190,22 +190,6 @@ class CheckpointFolder:
             self._list([*others, name])
             self._withdraw(later)
 
-    def withdraw_last(self) -> str | None:
-        """Makes the checkpoint before the last one the one to resume from.
-
-        For a last one that turned out to be ruined. Its files stay until they are pruned.
-
-        Returns:
-          The prefix of the one withdrawn, or None where there is no earlier one.
-        """
-        with self._threads:
-            withdrawn = self.last()
-            earlier = withdrawn and self.before(step_of(withdrawn))
-            if earlier is None:
-                return None
-            self.go_back_to(earlier)
-            return withdrawn
-
     def last(self) -> str | None:
         """Returns the prefix of the checkpoint that a resume would go on from, if there is any."""
         # What is on disk counts: a run can be stopped between a save and the note of it here.

@@ -7,7 +7,7 @@ was trained so, nine tenths of the steps at 128 (Devlin et al., 2018, appendix A
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from deeq_bert.tokenizers.errors import InputError
@@ -132,14 +132,6 @@ def _problem(name: str, value: Any) -> str:
     lowest = _LOWEST[name]
     valid = number and isinstance(value, int) and lowest <= value < 2**31
     return "" if valid else f"a whole number from {lowest} on"
-
-
-def phase_at(phases: Sequence[Phase], step: int) -> Phase:
-    """Returns the phase that update number `step` + 1 belongs to; the last one at the very end."""
-    for phase in phases:
-        if step < phase.last_step:
-            return phase
-    return phases[-1]
 
 
 def batch_hint(examples_before: int, now: Phase, size_before: int, size_now: int) -> str:

@@ -37,17 +37,6 @@ def test_editing_the_checkpoint_file_goes_back_to_an_earlier_one(tmp_path, varia
         assert again.last().endswith("model.ckpt-10")
 
 
-def test_a_ruined_one_can_be_withdrawn(tmp_path, variables):
-    folder = CheckpointFolder(str(tmp_path))
-    with folder.locked():
-        folder.save(10, variables, {})
-        assert folder.withdraw_last() is None
-        folder.save(20, variables, {})
-        assert folder.withdraw_last().endswith("model.ckpt-20")
-
-    assert CheckpointFolder(str(tmp_path)).latest().endswith("model.ckpt-10")
-
-
 @pytest.mark.parametrize("damage", ["cut off", "changed", "index"])
 def test_from_a_damaged_one_a_run_goes_back_to_one_that_reads_whole(
     tmp_path, variables, caplog, damage
