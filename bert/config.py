@@ -136,6 +136,10 @@ class BertConfig:
         except InputError as error:
             raise InputError(f"{json_file}: {error}") from error
 
+    def without_other_fields(self) -> "BertConfig":
+        """Returns the same config without the fields that are not BERT's."""
+        return BertConfig(**{name: getattr(self, name) for name in _FIELDS})
+
     def to_dict(self) -> dict[str, Any]:
         """All fields and values, those that are not BERT's among them."""
         return {**self.other_fields, **{name: getattr(self, name) for name in _FIELDS}}

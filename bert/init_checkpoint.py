@@ -70,7 +70,7 @@ def check_init_checkpoint(
         rows = weights.shapes[WORD_EMBEDDINGS][0]
         check_vocabularies(init_checkpoint, rows, config.vocab_size, vocabulary, init_vocabulary)
         return
-    prefix = _find_prefix(init_checkpoint)
+    prefix = find_prefix(init_checkpoint)
     path = os.path.join(os.path.dirname(prefix), _GOOGLE_CONFIG_FILE)
     if os.path.isfile(path):
         theirs = read_json_object(path)
@@ -156,8 +156,15 @@ def check_vocabularies(
         )
 
 
-def _find_prefix(init_checkpoint: str) -> str:
-    """Returns the prefix of a checkpoint in Google's format, after a look whether it is there."""
+def find_prefix(init_checkpoint: str) -> str:
+    """Returns the prefix of a checkpoint in Google's format, after a look whether it is there.
+
+    Args:
+      init_checkpoint: The prefix, or a folder whose file `checkpoint` names the last one.
+
+    Raises:
+      InputError: It is not there.
+    """
     prefix = init_checkpoint.removesuffix(".index")
     if os.path.isdir(init_checkpoint):
         prefix = _latest_in(init_checkpoint)

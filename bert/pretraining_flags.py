@@ -4,6 +4,7 @@ import math
 
 from absl import flags, logging
 
+from deeq_bert.bert import tpu_flags
 from deeq_bert.bert.config import BertConfig
 from deeq_bert.bert.distribution import check_global_batch, check_gpus
 from deeq_bert.bert.phases import Phase, read_schedule
@@ -236,29 +237,12 @@ flags.DEFINE_bool(
 )
 tokenizer_flags.define_mismatch_flag()
 
-# Known so that old command lines get one sentence about them rather than "unknown flag".
-flags.DEFINE_bool("use_tpu", False, "Refused: this program runs on GPUs and CPUs.")
-for _name in ("tpu_name", "tpu_zone", "gcp_project", "master"):
-    flags.DEFINE_string(_name, None, "Refused: it is about TPUs.")
-flags.DEFINE_integer("num_tpu_cores", 8, "Has no effect: it is about TPUs.")
-flags.DEFINE_integer("iterations_per_loop", 1000, "Has no effect: it is about TPUs.")
-
-
-_TPU_FLAGS = ("use_tpu", "tpu_name", "tpu_zone", "gcp_project", "master")
-_IDLE_FLAGS = ("num_tpu_cores", "iterations_per_loop")
+tpu_flags.define_tpu_flags()
 
 
 def check_flags() -> None:
     """Refuses flags that do not go together."""
-    given = [f"--{name}" for name in _TPU_FLAGS if FLAGS[name].value]
-    if given:
-        raise InputError(
-            f"{' and '.join(given)}: this program runs on GPUs and CPUs, not on TPUs. Leave TPU "
-            "flags out and choose devices with --gpus."
-        )
-    for name in _IDLE_FLAGS:
-        if command_line.explicitly_given(name):
-            logging.warning("--%s is about TPUs and has no effect.", name)
+    tpu_flags.refuse_tpus()
     if not FLAGS.do_train and not FLAGS.do_eval and not FLAGS.plan:
         raise InputError("There is nothing to do: give --do_train=True, --do_eval=True or both.")
     for name in ("bert_config_file", "output_dir"):

@@ -122,7 +122,8 @@ def make_train_step(
             gradients[i] = gradient
         return gradients, {**metrics, "gradient_norm": norm}
 
-    @tf.function(autograph=False)
+    # Batches of fine-tuning have many lengths, which then share a graph.
+    @tf.function(autograph=False, reduce_retracing=True)
     def train_step(batch: Batch, step: tf.Tensor, stop_vote: tf.Tensor) -> Metrics:
         gradients, sums = strategy.run(replica_gradients, args=(batch, step, stop_vote))
         # They are sums over the replicas, hence the same on each of them.
