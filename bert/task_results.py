@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from deeq_bert.tokenizers.errors import InputError
@@ -82,6 +83,15 @@ def read_result(folder: str) -> TaskResult | None:
             "made again."
         ) from None
     return result
+
+
+def mean_text(scores: Sequence[float]) -> str:
+    """Returns fractions as "87.31 ± 0.12", the mean and the standard deviation times 100.
+
+    The deviation is that of the sample, over n - 1; of one score there is none.
+    """
+    text = f"{100 * statistics.fmean(scores):.2f}"
+    return f"{text} ± {100 * statistics.stdev(scores):.2f}" if len(scores) > 1 else text
 
 
 def _check(result: TaskResult) -> None:
