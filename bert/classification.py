@@ -1,8 +1,9 @@
 """One model on one task of texts and labels: trained, scored on dev, and let to predict test."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +20,8 @@ EVAL_RESULTS, TEST_RESULTS = "eval_results.txt", "test_results.tsv"
 _SMALLEST_SHARE = 1e-37
 
 
-class Split(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Split:
     """Examples as the model reads them.
 
     Attributes:

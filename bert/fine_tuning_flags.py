@@ -311,21 +311,31 @@ def report_devices(devices: Sequence[str]) -> None:
         )
 
 
-def settings_of_flags(num_examples: int, seed: int) -> FineTuningSettings:
-    """Returns how to train on so many examples.
+def num_train_steps(num_examples: int) -> int:
+    """Returns how many steps so many examples make.
 
     Raises:
-      InputError: They make no single batch.
+      InputError: Not even one.
     """
-    from deeq_bert.bert.fine_tuning import FineTuningSettings
-
     steps = int(num_examples / FLAGS.train_batch_size * FLAGS.num_train_epochs)
-    if FLAGS.do_train and not 1 <= steps < 2**31:
+    if not 1 <= steps < 2**31:
         raise InputError(
             f"{num_examples} examples, --train_batch_size={FLAGS.train_batch_size} and "
             f"--num_train_epochs={FLAGS.num_train_epochs:g} make {steps} steps of training. Lower "
             "the batch or raise the epochs."
         )
+    return steps
+
+
+def settings_of_flags(num_examples: int, seed: int) -> FineTuningSettings:
+    """Returns how to train on so many examples; not at all without --do_train.
+
+    Raises:
+      InputError: They make no step.
+    """
+    from deeq_bert.bert.fine_tuning import FineTuningSettings
+
+    steps = num_train_steps(num_examples) if FLAGS.do_train else 0
     return FineTuningSettings(
         train_batch_size=FLAGS.train_batch_size,
         learning_rate=FLAGS.learning_rate,

@@ -14,6 +14,7 @@ file cannot be used; 3 the loss diverges; 130 or 143 stopped, with a checkpoint.
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import os
 import shutil
@@ -169,7 +170,7 @@ def main() -> None:
     if waiting:
         examples = _read_examples(task)
         if FLAGS.do_train:
-            fine_tuning_flags.settings_of_flags(len(examples["train"]), FLAGS.random_seed)
+            fine_tuning_flags.num_train_steps(len(examples["train"]))
         splits = {}
         for name, of_split in examples.items():
             logging.info("Tokenizing %d examples of %s.", len(of_split), name)
@@ -332,7 +333,9 @@ def _weigh_classes(task: task_examples.Task, splits: dict[str, Split]) -> None:
             f"--class_weights={FLAGS.class_weights}: {error}. Expected balanced, or a number above "
             f"0 for each of {', '.join(task.labels) or 'the labels, of which there are none'}."
         ) from None
-    splits["train"] = splits["train"]._replace(features={**features, "example_weights": weights})
+    splits["train"] = dataclasses.replace(
+        splits["train"], features={**features, "example_weights": weights}
+    )
 
 
 def _run_seed(
