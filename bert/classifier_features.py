@@ -3,14 +3,14 @@
 Ids, masks and segments are those of the original's convert_single_example.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from absl import logging
 
 from deeq_bert.bert.task_examples import InputExample
-from deeq_bert.tokenizers.base import Tokenizer
+from deeq_bert.tokenizers.base import TokenizedLine, Tokenizer
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.vocabulary import CLS, SEP, UNK
 
@@ -59,6 +59,7 @@ def convert_examples(
     labels: Sequence[str],
     max_seq_length: int,
     tokenizer: Tokenizer,
+    tokenize_lines: Callable[[Iterable[str]], Iterator[TokenizedLine]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Returns the features of all examples.
 
@@ -67,6 +68,7 @@ def convert_examples(
       labels: The task's, in the order of their ids; empty for a regression.
       max_seq_length: The length to cut and to pad to.
       tokenizer: Any; it is given all texts in one stream.
+      tokenize_lines: Does that tokenizer's work in its place, in several processes say.
 
     Returns:
       "input_ids", "input_mask" and "segment_ids", int32 [examples, max_seq_length], and
@@ -81,7 +83,8 @@ def convert_examples(
     features = {
         name: np.zeros(shape, np.int32) for name in ("input_ids", "input_mask", "segment_ids")
     }
-    lines = tokenizer.tokenize_lines(text for example in examples for text in _texts(example))
+    tokenize_lines = tokenize_lines or tokenizer.tokenize_lines
+    lines = tokenize_lines(text for example in examples for text in _texts(example))
     cut = unknown = total = 0
     unknown_id = tokenizer.vocab.get(UNK)
     for row, example in enumerate(examples):

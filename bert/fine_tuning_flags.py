@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
@@ -12,10 +12,12 @@ from absl import flags, logging
 from deeq_bert.bert import distribution, init_checkpoint, task_results, tpu_flags
 from deeq_bert.bert.cluster import read_cluster
 from deeq_bert.bert.config import BertConfig
-from deeq_bert.tokenizers import contract, tokenizer_flags
+from deeq_bert.tokenizers import command_line, contract, tokenizer_flags
 from deeq_bert.tokenizers.errors import InputError
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from deeq_bert.bert.fine_tuning import FineTuningSettings
 
 FLAGS = flags.FLAGS
@@ -298,7 +300,47 @@ def open_seeds(settings: Mapping[str, Any]) -> list[tuple[int, str]]:
     return waiting
 
 
-def report_devices(devices: Sequence[str]) -> None:
+def run_on_devices(
+    batch_flags: Sequence[str], run: Callable[[tf.distribute.Strategy], None]
+) -> None:
+    """Runs something on the devices of --gpus, and turns how it may end into exit codes.
+
+    Args:
+      batch_flags: The flags with global batches.
+      run: Trains and predicts under the strategy it is given.
+
+    Raises:
+      InputError: A batch does not divide by the devices, or does not fit their memory.
+    """
+    import tensorflow as tf
+
+    from deeq_bert.bert import fine_tuning, health, probing
+
+    devices = distribution.use_gpus(FLAGS.gpus)
+    _report_devices(devices)
+    strategy = distribution.make_strategy(devices)
+    for name in batch_flags:
+        distribution.check_global_batch(name, FLAGS[name].value, strategy.num_replicas_in_sync)
+    try:
+        run(strategy)
+    except fine_tuning.StoppedError as stop:
+        command_line.fail(str(stop), stop.exit_code)
+    except health.DivergenceError as error:
+        command_line.fail(
+            f"At step {error.step} {error.reason}. Lower --learning_rate, or raise "
+            "--warmup_proportion.",
+            3,
+        )
+    except tf.errors.OpError as error:
+        if not probing.is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"A device has not enough memory: {error.message.splitlines()[0]} Lower "
+            f"{', '.join(f'--{name}' for name in batch_flags)} or --max_seq_length."
+        ) from error
+
+
+def _report_devices(devices: Sequence[str]) -> None:
     """Logs what the run is computed on."""
     if devices != ["/cpu:0"]:
         logging.info("Devices: %s, for --gpus=%s.", ", ".join(devices), FLAGS.gpus)

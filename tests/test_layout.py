@@ -27,8 +27,10 @@ GUARD = '\nif __name__ == "__main__":\n'
 SCRIPTS = [name for name in MODULES if GUARD in (ROOT / name).read_text(encoding="utf-8")]
 # What command lines share: the libraries that handle flags and print errors.
 COMMAND_LINE = (
+    "bert/classifier_flags.py",
     "bert/fine_tuning_flags.py",
     "bert/pretraining_flags.py",
+    "bert/squad_flags.py",
     "bert/tpu_flags.py",
     "tokenizers/command_line.py",
     "tokenizers/tokenizer_flags.py",
