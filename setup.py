@@ -31,6 +31,7 @@ setup(
     packages=[
         "deeq_bert.bert",
         "deeq_bert.configs.corpus",
+        "deeq_bert.configs.tasks",
         "deeq_bert.corpus",
         "deeq_bert.corpus.readers",
         "deeq_bert.corpus.rules",
@@ -39,6 +40,7 @@ setup(
     ],
     package_data={
         "deeq_bert.configs.corpus": ["*.json"],
+        "deeq_bert.configs.tasks": ["*.json"],
         "deeq_bert.corpus": ["sample/*", "sample/raw/*"],
     },
     install_requires=[
