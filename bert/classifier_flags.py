@@ -1,5 +1,6 @@
 """The flags of run_classifier.py, and what they say of the task."""
 
+import os
 from typing import Any
 
 from absl import flags
@@ -182,4 +183,7 @@ def make_task() -> Task:
 def result_settings(task: Task) -> dict[str, Any]:
     """Returns what decides a result besides the seed."""
     values = {name: FLAGS[name].value for name in _RESULT_FLAGS}
-    return {**values, "labels": list(task.labels)}
+    files = {
+        split: [os.path.basename(path) for path in task.files(split)] for split in needed_splits()
+    }
+    return {**values, "labels": list(task.labels), "files": files, "remark": task.remark}

@@ -56,13 +56,11 @@ class KorNliTask(TableTask):
         """Finds the files (see `Task`), and warns of a stand-in for the training files."""
         super().__init__(data_dir, *settings, **more_settings)
         if any(os.path.basename(path) == _STAND_IN for path in self.files("train")):
-            logging.warning(
-                "kornli: %s stands in for %s, which are not in %s: the scores do NOT compare with "
-                "published ones.",
-                _STAND_IN,
-                " and ".join(self.forms[0]["train"]),
-                data_dir,
+            self.remark = (
+                f"{_STAND_IN} stands in for {' and '.join(self.forms[0]['train'])}, so scores do "
+                "not compare with published ones"
             )
+            logging.warning("kornli: %s.", self.remark)
 
 
 class QuestionPairTask(TableTask):

@@ -112,6 +112,7 @@ def _cell(results: Sequence[TaskResult], folder: str) -> dict[str, Any]:
             for split in names
         },
         "examples": dict(results[0].examples),
+        "remark": str(results[0].settings.get("remark", "")),
         "seconds": sum(result.seconds for result in results),
         "folder": folder,
     }
@@ -156,6 +157,7 @@ def _describe_task(
         "flags": dict(task.flags),
         "sampled": task.sampled(),
         "examples": cells[0]["examples"] if cells else {},
+        "remark": cells[0]["remark"] if cells else "",
         "has_dev": any(cell["dev"] for cell in cells),
         "shown": next((shown(cell)[0] for cell in cells if shown(cell)), "test"),
     }
@@ -197,7 +199,8 @@ def _notes(table: Mapping[str, Any]) -> Iterator[str]:
             for split, count in task["sampled"].items()
             if split not in task["examples"]
         ]
-        yield f"- {_escape(task['name'])}: {', '.join(words)}"
+        remark = f"; {task['remark']}" if task["remark"] else ""
+        yield _escape(f"- {task['name']}: {', '.join(words)}{remark}")
 
 
 def _in_order(examples: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -45,6 +45,7 @@ class Task(abc.ABC):
       is_regression: Whether the labels are numbers.
       metric: What to select by (see `task_metrics`).
       metrics: All that are reported, `metric` among them.
+      remark: What a reader of the scores must know, as half a sentence; empty where there is none.
       score_range: The least and the greatest score of a regression.
       forms: The files it is published in.
     """
@@ -54,6 +55,7 @@ class Task(abc.ABC):
     is_regression: bool = False
     metric: str = "accuracy"
     metrics: tuple[str, ...] = ("accuracy",)
+    remark: str = ""
     score_range: tuple[float, float] = (-math.inf, math.inf)
     forms: Sequence[Form]
 

@@ -38,7 +38,7 @@ def write_scores(sweep, scores) -> None:
                     dev={} if dev is None else {"accuracy": dev, "macro_f1": dev},
                     test={} if test is None else {"accuracy": test, "macro_f1": test},
                     examples={"train": 1000, "dev": 10, "test": 20},
-                    settings={},
+                    settings={"remark": "read with care"} if cell.task.name == "two" else {},
                     seconds=5.0,
                 ),
             )
@@ -97,6 +97,11 @@ def test_the_best_checkpoint_is_chosen_on_dev_though_test_says_otherwise(table_o
     assert row_of(table, "100")["test"] > row_of(table, "200")["test"]
     assert not row_of(table, "100")["best"]
     assert not row_of(table, "random")["best"]
+
+
+def test_what_must_be_known_of_a_task_stands_under_the_table(table_of):
+    notes = score_table.to_markdown(table_of(SCORES)).splitlines()[-3:]
+    assert [note for note in notes if note.endswith("; read with care")] == [notes[-1]]
 
 
 def test_other_scores_on_test_change_no_choice(table_of):
