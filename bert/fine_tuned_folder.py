@@ -5,9 +5,6 @@ import shutil
 
 from deeq_bert.bert import model_folder
 
-# As in `fine_tuning`, which cannot be asked without importing TensorFlow.
-_BEST_FOLDER = "best"
-
 
 def has_checkpoint(folder: str) -> bool:
     """Whether training can go on from a checkpoint."""
@@ -16,7 +13,7 @@ def has_checkpoint(folder: str) -> bool:
 
 def weights_to_use(folder: str) -> str | None:
     """Returns the prefix of the best weights, of the last ones where none were chosen, or None."""
-    for place in (os.path.join(folder, _BEST_FOLDER), folder):
+    for place in (os.path.join(folder, model_folder.BEST_FOLDER), folder):
         if found := model_folder.list_checkpoints(place):
             return found[-1][1]
     return None
@@ -27,4 +24,4 @@ def remove_model(folder: str) -> None:
     for name in os.listdir(folder):
         if name == "checkpoint" or name.startswith("model.ckpt-"):
             os.remove(os.path.join(folder, name))
-    shutil.rmtree(os.path.join(folder, _BEST_FOLDER), ignore_errors=True)
+    shutil.rmtree(os.path.join(folder, model_folder.BEST_FOLDER), ignore_errors=True)

@@ -22,6 +22,7 @@ from deeq_bert.bert.fine_tuning_report import FineTuningReport
 from deeq_bert.bert.health import LossHealth
 from deeq_bert.bert.layers import DropoutKey
 from deeq_bert.bert.loss_scaling import LossScale
+from deeq_bert.bert.model_folder import BEST_FOLDER
 from deeq_bert.bert.saving import BackgroundSaver
 from deeq_bert.bert.steps import TrainingSteps
 from deeq_bert.bert.stopping import StopRequest
@@ -30,7 +31,6 @@ from deeq_bert.bert.watchdog import Watchdog
 
 Features = Mapping[str, np.ndarray]
 
-BEST_FOLDER = "best"
 # How long a checkpoint that cannot be written is tried again, in seconds.
 _PATIENCE_AT_END, _PATIENCE_AT_STOP = 600.0, 20.0
 # Given to every example: how much it counts, and 0 for what fills up a batch.

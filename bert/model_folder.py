@@ -18,6 +18,8 @@ from deeq_bert.tokenizers.contract import FILE_NAME, read_contract
 from deeq_bert.tokenizers.errors import InputError
 
 BERT_CONFIG_FILE = "bert_config.json"
+# Where runs have the best of their weights.
+BEST_FOLDER = "best"
 _VOCABULARY_FILE = "vocab.txt"
 # Runs write the one, and Google's releases have the other.
 _STEP = re.compile(r"model\.ckpt-(\d{1,18})")
@@ -29,7 +31,7 @@ class ModelFolder:
     """A model with all that is needed to use it.
 
     Attributes:
-      folder: Where it is.
+      folder: Where the config and the vocabulary are.
       checkpoint: What `initialization.initialize` takes: the prefix of a checkpoint, or the folder
         itself where it is Hugging Face's.
       step: The updates behind the weights, by the name of the checkpoint; None where that does not
@@ -69,7 +71,7 @@ def open_model(path: str) -> ModelFolder:
             f"There is no model at {path}. Expected a folder with a checkpoint, {BERT_CONFIG_FILE} "
             f"and {_VOCABULARY_FILE}; or the prefix of a checkpoint in one."
         )
-    folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
+    folder = _home(path if os.path.isdir(path) else os.path.dirname(path) or ".")
     hugging_face = os.path.isdir(path) and is_hugging_face(path)
     config = _hugging_face_config(folder) if hugging_face else _google_config(folder)
     checkpoint = folder if hugging_face else _checkpoint(path)
@@ -100,6 +102,23 @@ def list_checkpoints(folder: str) -> list[tuple[int, str]]:
         if match and glob.glob(f"{glob.escape(prefix)}.data-*"):
             found.append((int(match[1]), prefix))
     return sorted(found)
+
+
+def _home(folder: str) -> str:
+    """Returns where the config and the vocabulary of a checkpoint in a folder are.
+
+    Runs keep their best weights in a folder `best`, which has nothing else.
+    """
+    absolute = os.path.abspath(folder)
+    if os.path.basename(absolute) == BEST_FOLDER and not _has_config(folder):
+        parent = os.path.dirname(absolute)
+        if _has_config(parent):
+            return parent
+    return folder
+
+
+def _has_config(folder: str) -> bool:
+    return os.path.isfile(os.path.join(folder, BERT_CONFIG_FILE))
 
 
 def _checkpoint(path: str) -> str:
