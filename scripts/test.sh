@@ -11,4 +11,7 @@ ensure_environment test
 cd "$root"
 run_in_environment ruff check .
 run_in_environment ruff format --check .
-run_in_environment python -m pytest "$@"
+# A process a core, and each test file in one of them: what its tests share is made once. In the
+# order of their names the long ones are not the last.
+run_in_environment python -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile \
+  --no-loadscope-reorder "$@"
