@@ -14,6 +14,7 @@ VOCAB_REQUIREMENTS = ["tokenizers>=0.21,<0.24"]
 EXPORT_REQUIREMENTS = ["safetensors>=0.5,<0.9", "ml_dtypes>=0.2"]
 TEST_REQUIREMENTS = [
     "pytest>=8",
+    "pytest-xdist>=3.7",
     "ruff==0.17.6",
     *DEEQ_REQUIREMENTS,
     *VOCAB_REQUIREMENTS,
@@ -41,7 +42,7 @@ setup(
     package_data={
         "deeq_bert.configs.corpus": ["*.json"],
         "deeq_bert.configs.tasks": ["*.json"],
-        "deeq_bert.corpus": ["sample/*", "sample/raw/*"],
+        "deeq_bert.corpus": ["sample/*", "sample/raw/*", "sample/tasks/*", "sample/tasks/*/*"],
     },
     install_requires=[
         # 2.13 is the oldest that the tests pass on; 2.12 rounds one of the golden outputs another

@@ -13,6 +13,7 @@ from deeq_bert.bert.config import BertConfig
 from deeq_bert.bert.fine_tuning import Features, FineTuner, FineTuningSettings
 from deeq_bert.bert.task_examples import Task
 from deeq_bert.bert.task_heads import ClassifierModel
+from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.files import write_atomically
 
 EVAL_RESULTS, TEST_RESULTS = "eval_results.txt", "test_results.tsv"
@@ -58,9 +59,19 @@ def make_tuner(
 
 
 def predict(tuner: FineTuner, task: Task, split: Split, batch_size: int) -> np.ndarray:
-    """Returns probabilities [examples, labels], or scores [examples] of a regression."""
+    """Returns probabilities [examples, labels], or scores [examples] of a regression.
+
+    Raises:
+      InputError: An output is not a finite number.
+    """
     outputs = tuner.predict(split.features, batch_size)
-    return outputs["scores"] if task.is_regression else outputs["probabilities"]
+    chosen = outputs["scores"] if task.is_regression else outputs["probabilities"]
+    if not np.isfinite(chosen).all():
+        raise InputError(
+            "Some of the model's outputs are not finite numbers, so it cannot be used. Train it "
+            "again with a lower learning rate."
+        )
+    return chosen
 
 
 def scorer(

@@ -144,6 +144,11 @@ def _check_flags() -> None:
             f"--output_file={FLAGS.output_file} is the input, which would be overwritten. Choose "
             "another name."
         )
+    if os.path.exists(FLAGS.input_file) and not os.path.isfile(FLAGS.input_file):
+        raise InputError(
+            f"--input_file={FLAGS.input_file} is a folder or a pipe; expected a file, since it is "
+            "read more than once."
+        )
     distribution.check_gpus(FLAGS.gpus)
 
 

@@ -9,7 +9,10 @@ wordpiece, what follows a mask without a blank goes on with the word that it beg
 tokenizers a mask stands for one morpheme, and the sentences shown are joined from morphemes anew.
 """
 
+import contextlib
 import json
+import os
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -78,9 +81,26 @@ def main() -> None:
     tokenizer = _load_tokenizer(model)
     try:
         masked_texts = [_encode(place, text, tokenizer, model) for place, text in texts]
-        _predict(model, tokenizer, masked_texts)
+        with _standard_output():
+            _predict(model, tokenizer, masked_texts)
     finally:
         tokenizer.close()
+
+
+@contextlib.contextmanager
+def _standard_output() -> Iterator[None]:
+    """Sees to what may be wrong with where the predictions are printed to."""
+    # A terminal may lack characters, and a text may have bytes that are no character.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        # At its exit Python would flush once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # What reads a pipe, such as head, may have enough.
+        if not isinstance(error, BrokenPipeError):
+            raise InputError(f"Cannot print the predictions: {error.strerror}.") from error
 
 
 def _texts() -> Iterator[tuple[str, str]]:

@@ -6,10 +6,9 @@ weights by what is not trained on.
 """
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +17,7 @@ from absl import logging
 from deeq_bert.bert import distribution, initialization, optimization
 from deeq_bert.bert.checkpoint import CheckpointFolder
 from deeq_bert.bert.feature_batches import FeatureBatches
+from deeq_bert.bert.fine_tuning_progress import Progress, check_folder
 from deeq_bert.bert.fine_tuning_report import FineTuningReport
 from deeq_bert.bert.health import LossHealth
 from deeq_bert.bert.layers import DropoutKey
@@ -104,27 +104,6 @@ class StoppedError(RuntimeError):
         self.exit_code = exit_code
 
 
-@dataclasses.dataclass
-class _Progress:
-    """Where a run stands, besides its variables: what a checkpoint keeps of it."""
-
-    step: int = 0
-    best_step: int = 0
-    best_metrics: dict[str, float] = dataclasses.field(default_factory=dict)
-    evaluations_since_best: int = 0
-    is_finished: bool = False
-
-    def to_state(self) -> dict:
-        state = dataclasses.asdict(self)
-        del state["step"]
-        return state
-
-    @classmethod
-    def from_state(cls, step: int, state: Mapping) -> "_Progress":
-        names = {field.name for field in dataclasses.fields(cls)} - {"step"}
-        return cls(step, **{name: state[name] for name in names if name in state})
-
-
 class FineTuner:
     """A model for a task, with its optimizer, on some devices."""
 
@@ -164,6 +143,14 @@ class FineTuner:
         """The model's variables by name."""
         return self._model.variables
 
+    def check_folder(self, folder: str) -> None:
+        """Checks that a folder has no checkpoints but those of such a model; changes nothing.
+
+        Raises:
+          InputError: There are others.
+        """
+        check_folder(folder, self._model.variables)
+
     def initialize(self, init_checkpoint: str) -> None:
         """Gives the model the weights of a checkpoint; a head that it lacks starts from nothing.
 
@@ -190,6 +177,7 @@ class FineTuner:
         output_dir: str,
         evaluate: Callable[[], dict[str, float]] | None = None,
         metric: str = "",
+        made_by: Mapping[str, Any] | None = None,
     ) -> TrainingResult:
         """Trains, from the last checkpoint in `output_dir` if there is one.
 
@@ -199,6 +187,8 @@ class FineTuner:
           output_dir: Where the checkpoints are, and those of the best weights in a folder `best`.
           evaluate: Scores the model as it is; needed where `settings.evaluations` is above 0.
           metric: Which score to select by, the higher the better.
+          made_by: What decides the result, as JSON can hold it. Checkpoints keep it, and a run
+            that was begun with other values does not go on.
 
         Returns:
           What it has come to. The model has the weights of `best_step`.
@@ -206,7 +196,7 @@ class FineTuner:
         Raises:
           StoppedError: It was asked to stop, and is saved.
           DivergenceError: The loss is not finite.
-          InputError: A checkpoint cannot be read or written.
+          InputError: A checkpoint cannot be read or written, or is of another run.
         """
         settings = self._settings
         folder = CheckpointFolder(output_dir, settings.keep_checkpoint_max)
@@ -216,7 +206,9 @@ class FineTuner:
             stack.enter_context(folder.locked())
             if selects:
                 stack.enter_context(best_folder.locked())
-            progress = self._resume(folder)
+            progress = self._resume(folder, made_by)
+            if selects:
+                progress.check_best(best_folder, settings.num_train_steps)
             report = stack.enter_context(FineTuningReport(output_dir, settings, progress.step))
             if progress.step < settings.num_train_steps and not progress.is_finished:
                 stop = stack.enter_context(StopRequest())
@@ -233,7 +225,7 @@ class FineTuner:
                     (stop, saver, watchdog),
                 )
             if selects and progress.best_metrics:
-                self.restore(best_folder.latest())
+                self.restore(progress.best_path(best_folder))
                 return TrainingResult(progress.step, progress.best_step, progress.best_metrics)
         return TrainingResult(progress.step, progress.step, {})
 
@@ -282,19 +274,21 @@ class FineTuner:
         scale = self._loss_scale.variables if self._loss_scale else {}
         return {**self._model.variables, **self._optimizer.slots, **scale}
 
-    def _resume(self, folder: CheckpointFolder) -> _Progress:
+    def _resume(self, folder: CheckpointFolder, made_by: Mapping[str, Any] | None) -> Progress:
         latest = folder.latest_readable()
         if latest is None:
-            return _Progress()
+            return Progress(made_by=made_by)
         optional = self._loss_scale.variables if self._loss_scale else ()
         step, state = initialization.restore(latest, self._variables_to_save(), optional)
+        progress = Progress.from_state(step, state)
+        progress.check_made_by(latest, made_by)
         logging.info("Going on from %s.", latest)
-        return _Progress.from_state(step, state)
+        return progress
 
     def _make_steps(
         self,
         batches: FeatureBatches,
-        progress: _Progress,
+        progress: Progress,
         folder: CheckpointFolder,
         best_folder: CheckpointFolder | None,
         evaluate: Callable[[], dict[str, float]] | None,
@@ -366,7 +360,7 @@ class FineTuner:
 
     def _note_evaluation(
         self,
-        progress: _Progress,
+        progress: Progress,
         metrics: dict[str, float],
         metric: str,
         best_folder: CheckpointFolder,

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
-from deeq_bert.bert import distribution, init_checkpoint, task_results, tpu_flags
+from deeq_bert.bert import (
+    distribution,
+    fine_tuned_folder,
+    init_checkpoint,
+    task_results,
+    tpu_flags,
+)
 from deeq_bert.bert.cluster import read_cluster
 from deeq_bert.bert.config import BertConfig
 from deeq_bert.tokenizers import command_line, contract, tokenizer_flags
@@ -264,6 +270,11 @@ def check_can_use_model(has_checkpoint: bool) -> None:
         )
 
 
+def made_by(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Returns what decides a result, the seed included."""
+    return {**settings, "random_seed": seed}
+
+
 def open_seeds(settings: Mapping[str, Any]) -> list[tuple[int, str]]:
     """Returns the seeds that have no result yet, with their folders, and logs the others.
 
@@ -284,19 +295,17 @@ def open_seeds(settings: Mapping[str, Any]) -> list[tuple[int, str]]:
             waiting.append((seed, folder))
             continue
         path = os.path.join(folder, task_results.RESULT_FILE)
-        differing = [
-            f"{name} is {result.settings.get(name)!r:.80} there and {value!r:.80} here"
-            for name, value in settings.items()
-            if result.settings.get(name) != value
-        ]
-        if result.seed != seed:
-            differing.append(f"the seed is {result.seed} there and {seed} here")
-        if differing:
+        if differing := task_results.describe_differences(
+            {**result.settings, "random_seed": result.seed}, made_by(settings, seed)
+        ):
             raise InputError(
-                f"{path} is of another run: {'; '.join(differing)}. Choose another --output_dir, "
-                "or remove that folder."
+                f"{path} is of another run: {differing}. Choose another --output_dir, or remove "
+                "that folder."
             )
-        logging.info("Seed %d is done: see %s. Remove that to train again.", seed, path)
+        logging.info("Seed %d is done: see %s. Remove that folder to train again.", seed, path)
+        if not FLAGS.keep_model:
+            # A run that was killed behind its result may have left it.
+            fine_tuned_folder.remove_model(folder)
     return waiting
 
 

@@ -69,11 +69,16 @@ def main() -> None:
     ]
     for folder in folders:
         fine_tuning_flags.check_can_use_model(fine_tuned_folder.weights_to_use(folder) is not None)
+    if FLAGS.class_weights and task.is_regression:
+        raise InputError("--class_weights is about classes, and a regression has none.")
     waiting = fine_tuning_flags.open_seeds(classifier_flags.result_settings(task))
     if waiting:
         examples = _read_examples(task)
         if FLAGS.do_train:
             fine_tuning_flags.num_train_steps(len(examples["train"]))
+        # Tokenizing may take hours; that nothing can be written is told before.
+        for _, folder in waiting:
+            make_folder(folder)
         splits = _convert(task, examples, tokenizer, settings)
         tokenizer.close()
         _run(config, task, contract, splits, waiting)
@@ -182,10 +187,10 @@ def _weigh_classes(task: task_examples.Task, splits: dict[str, Split]) -> None:
         weights = classification.class_weights(
             FLAGS.class_weights, features["label_ids"], task.labels
         )
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         raise InputError(
             f"--class_weights={FLAGS.class_weights}: {error}. Expected balanced, or a number above "
-            f"0 for each of {', '.join(task.labels) or 'the labels, of which there are none'}."
+            f"0 for each of {', '.join(task.labels)}."
         ) from None
     splits["train"] = dataclasses.replace(
         splits["train"], features={**features, "example_weights": weights}
@@ -208,7 +213,6 @@ def _run_seed(
     train_count = len(splits["train"]) if FLAGS.do_train else 0
     settings = fine_tuning_flags.settings_of_flags(train_count, seed)
     tuner = classification.make_tuner(config, task, strategy, settings, FLAGS.dtype, FLAGS.use_xla)
-    make_folder(folder)
     dev: Mapping[str, float] = {}
     test: Mapping[str, float] = {}
     if FLAGS.do_train:
@@ -221,6 +225,7 @@ def _run_seed(
             settings.train_batch_size,
             settings.num_train_steps,
         )
+        tuner.check_folder(folder)
         if FLAGS.init_checkpoint and not fine_tuned_folder.has_checkpoint(folder):
             tuner.initialize(FLAGS.init_checkpoint)
         write_atomically(os.path.join(folder, "bert_config.json"), config.to_json_string().encode())
@@ -230,7 +235,8 @@ def _run_seed(
         evaluate = None
         if FLAGS.evaluations:
             evaluate = classification.scorer(tuner, task, splits["dev"], FLAGS.eval_batch_size)
-        trained = tuner.train(splits["train"].features, folder, evaluate, task.metric)
+        made_by = fine_tuning_flags.made_by(classifier_flags.result_settings(task), seed)
+        trained = tuner.train(splits["train"].features, folder, evaluate, task.metric, made_by)
         step, dev = trained.best_step, trained.best_metrics
     elif weights := fine_tuned_folder.weights_to_use(folder):
         logging.info("The model is %s.", weights)

@@ -106,7 +106,7 @@ def main() -> None:
         fine_tuning_flags.check_can_use_model(fine_tuned_folder.weights_to_use(folder) is not None)
     waiting = fine_tuning_flags.open_seeds(_settings(tokenizer))
     if waiting:
-        data = _read_data(tokenizer, placement)
+        data = _read_data(tokenizer, placement, [folder for _, folder in waiting])
         tokenizer.close()
         # Importing TensorFlow takes seconds; what can be refused without it has been by now.
         _run(config, contract, _settings(tokenizer), data, waiting)
@@ -120,7 +120,7 @@ def _settings(tokenizer: Tokenizer) -> dict[str, Any]:
     return {**values, "answer_spans": squad_flags.answer_spans(tokenizer)}
 
 
-def _read_data(tokenizer: Tokenizer, placement: Placement) -> _Data:
+def _read_data(tokenizer: Tokenizer, placement: Placement, folders: list[str]) -> _Data:
     # Files that cannot be used are found before the first of them is tokenized.
     given = [
         (FLAGS.train_file if FLAGS.do_train else None, True),
@@ -138,6 +138,9 @@ def _read_data(tokenizer: Tokenizer, placement: Placement) -> _Data:
             "--eval_file and --predict_file are one file: the weights are chosen by the questions "
             "that the scores are about, which makes these look better."
         )
+    # Tokenizing may take hours; that nothing can be written is told before.
+    for folder in folders:
+        make_folder(folder)
     settings = WindowSettings(FLAGS.max_seq_length, FLAGS.doc_stride, FLAGS.max_query_length)
     data = []
     for (path, is_training), of_file in zip(given, examples):
@@ -224,10 +227,10 @@ def _run_seed(
         # Every position is an output.
         cut_padding=False,
     )
-    make_folder(folder)
     dev_scores: Mapping[str, float] = {}
     test_scores: Mapping[str, float] = {}
     if data.train is not None:
+        tuner.check_folder(folder)
         if FLAGS.init_checkpoint and not fine_tuned_folder.has_checkpoint(folder):
             tuner.initialize(FLAGS.init_checkpoint)
         write_atomically(os.path.join(folder, "bert_config.json"), config.to_json_string().encode())
@@ -235,7 +238,8 @@ def _run_seed(
             {"tokenizer": contract, "vocab_file": FLAGS.vocab_file}, folder
         )
         evaluate = (lambda: _scores(data.dev, _predict(tuner, data.dev))) if data.dev else None
-        trained = tuner.train(data.train.arrays, folder, evaluate, _METRIC)
+        made_by = fine_tuning_flags.made_by(settings, seed)
+        trained = tuner.train(data.train.arrays, folder, evaluate, _METRIC, made_by)
         step, dev_scores = trained.best_step, trained.best_metrics
     elif weights := fine_tuned_folder.weights_to_use(folder):
         logging.info("The model is %s.", weights)
@@ -309,16 +313,16 @@ def _scores(
 
 
 def _report_scores(folder: str, scores: Mapping[str, float]) -> None:
-    """Prints the scores and writes them."""
+    """Writes the scores and prints them."""
     if not scores:
         logging.info("%s has no answers, so there are no scores.", FLAGS.predict_file)
         return
     lines = [f"{name} = {scores[name]:.6g}" for name in scores]
-    for line in lines:
-        print(line)
     write_atomically(
         os.path.join(folder, _RESULTS_FILE), "".join(f"{line}\n" for line in lines).encode()
     )
+    for line in lines:
+        print(line)
 
 
 def _report(folders: list[str]) -> None:

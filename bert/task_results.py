@@ -85,6 +85,15 @@ def read_result(folder: str) -> TaskResult | None:
     return result
 
 
+def describe_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """Returns in what settings a run differs from those it is asked for; empty for in none."""
+    return "; ".join(
+        f"{name} is {there.get(name)!r:.80} there and {value!r:.80} here"
+        for name, value in here.items()
+        if there.get(name) != value
+    )
+
+
 def mean_text(scores: Sequence[float]) -> str:
     """Returns fractions as "87.31 ± 0.12", the mean and the standard deviation times 100.
 

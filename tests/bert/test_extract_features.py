@@ -176,7 +176,7 @@ def run_extraction(run_script, tmp_path, own, tiny_config):
     """A function that runs the script on a random model for the sample vocabulary."""
     config = BertConfig.from_json_file(tiny_config)
 
-    def run(text: str, *flags: str):
+    def run(text: str, *flags: str, **keywords):
         (tmp_path / "input.txt").write_text(text, encoding="utf-8")
         shutil.copy(own / "vocab.txt", tmp_path)
         if not (tmp_path / "model.ckpt-7.index").exists():
@@ -193,6 +193,7 @@ def run_extraction(run_script, tmp_path, own, tiny_config):
             "--layers=-1,0",
             "--gpus=0",
             *flags,
+            **keywords,
         )
 
     return run
@@ -239,6 +240,12 @@ def test_flags_that_cannot_be_used_are_refused(run_extraction, tmp_path, text, f
     assert message in completed.stderr
     assert "Traceback" not in completed.stderr
     assert not (tmp_path / "output.jsonl").exists()
+
+
+def test_a_pipe_cannot_be_read_twice_and_is_refused(run_extraction, tmp_path):
+    completed = run_extraction("안개", "--input_file=/dev/stdin", stdin=subprocess.PIPE)
+    assert completed.returncode == 1
+    assert "--input_file=/dev/stdin is a folder or a pipe" in completed.stderr
 
 
 def test_a_vocabulary_larger_than_the_model_is_refused(run_extraction, tmp_path):

@@ -3,6 +3,8 @@
 import json
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -183,6 +185,24 @@ def test_texts_that_cannot_be_used_are_refused(run_script, output_dir, tmp_path,
     assert completed.returncode == 1
     assert message in completed.stderr
     assert "Traceback" not in completed.stderr
+
+
+@pytest.mark.parametrize("text", ["서울", "\udcff"])
+def test_a_pipe_whose_reader_has_enough_is_no_error(text):
+    program = "from deeq_bert.bert import fill_mask\nwith fill_mask._standard_output(): "
+    program += f"print({text!r})"
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait() == 0
+
+
+def test_a_full_disk_behind_standard_output_is_told():
+    program = "from deeq_bert.bert import fill_mask\nwith fill_mask._standard_output(): print(1)"
+    with open("/dev/full", "wb") as full:
+        completed = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert "InputError: Cannot print the predictions: No space left" in completed.stderr
 
 
 def test_a_folder_without_a_model_is_refused(run_script, tmp_path):

@@ -35,7 +35,7 @@ def task(tmp_path_factory) -> pathlib.Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def flags_for(task, tiny_config, repository):
     """A function that returns the flags of a run, for a folder, with others added."""
 
@@ -63,14 +63,23 @@ def flags_for(task, tiny_config, repository):
 WHOLE = ["--do_train", "--do_eval", "--do_predict", "--evaluations=2"]
 
 
-def test_a_run_trains_scores_and_predicts_with_every_seed(run_script, flags_for, tmp_path):
-    flags = flags_for(tmp_path, *WHOLE, "--num_seeds=2", "--random_seed=5")
-    flags.append("--num_train_epochs=8")
-    completed = run_script("bert/run_classifier.py", *flags)
+SEEDS = ["--num_seeds=2", "--random_seed=5", "--num_train_epochs=8"]
+
+
+@pytest.fixture(scope="module")
+def trained(run_script, flags_for, tmp_path_factory) -> tuple[pathlib.Path, str]:
+    """The folder of a whole run with two seeds, and what it told."""
+    folder = tmp_path_factory.mktemp("trained")
+    completed = run_script("bert/run_classifier.py", *flags_for(folder, *WHOLE, *SEEDS))
     assert completed.returncode == 0, completed.stderr
-    assert "columns, accuracy of test:" in completed.stderr
+    return folder, completed.stderr
+
+
+def test_a_run_trains_scores_and_predicts_with_every_seed(trained):
+    whole, told = trained
+    assert "columns, accuracy of test:" in told
     for seed in (5, 6):
-        folder = tmp_path / f"seed-{seed}"
+        folder = whole / f"seed-{seed}"
         result = json.loads((folder / "result.json").read_text())
         assert result["examples"] == {"train": 96, "dev": 24, "test": 24}
         assert result["seed"] == seed
@@ -87,6 +96,9 @@ def test_a_run_trains_scores_and_predicts_with_every_seed(run_script, flags_for,
         accuracy = np.mean(shares.argmax(axis=1) == np.arange(24) % 2)
         assert accuracy == pytest.approx(result["test"]["accuracy"])
 
+
+def test_what_is_done_is_not_done_again(run_script, flags_for, trained):
+    flags = flags_for(trained[0], *WHOLE, *SEEDS)
     again = run_script("bert/run_classifier.py", *flags)
     assert again.returncode == 0
     assert "Seed 5 is done" in again.stderr
@@ -97,14 +109,30 @@ def test_a_run_trains_scores_and_predicts_with_every_seed(run_script, flags_for,
     assert "learning_rate is 0.003 there and 0.001 here" in changed.stderr
 
 
-def test_a_trained_model_can_be_evaluated_later_and_used(run_script, flags_for, tmp_path):
-    trained = run_script("bert/run_classifier.py", *flags_for(tmp_path, "--do_train"))
-    assert trained.returncode == 0, trained.stderr
-    later = run_script("bert/run_classifier.py", *flags_for(tmp_path, "--do_eval", "--do_predict"))
+def test_a_trained_model_can_be_evaluated_later_and_used(run_script, flags_for, trained, tmp_path):
+    out = shutil.copytree(trained[0], tmp_path / "out")
+    made = ["eval_results.txt", "test_results.tsv"]
+    before = [(out / f"seed-{seed}" / name).read_bytes() for seed in (5, 6) for name in made]
+    for seed in (5, 6):
+        for name in made:
+            (out / f"seed-{seed}" / name).unlink()
+    later = run_script(
+        "bert/run_classifier.py", *flags_for(out, "--do_eval", "--do_predict", *SEEDS)
+    )
     assert later.returncode == 0, later.stderr
-    assert "model.ckpt-48" in later.stderr
-    assert "global_step = 48\n" in (tmp_path / "eval_results.txt").read_text()
-    assert len((tmp_path / "test_results.tsv").read_text().splitlines()) == 24
+    assert "best/model.ckpt-" in later.stderr
+    after = [(out / f"seed-{seed}" / name).read_bytes() for seed in (5, 6) for name in made]
+    assert after == before
+
+
+def test_weights_that_a_killed_run_has_left_go_when_they_are_not_to_be_kept(
+    run_script, flags_for, trained, tmp_path
+):
+    out = shutil.copytree(trained[0], tmp_path / "out")
+    flags = flags_for(out, *WHOLE, *SEEDS, "--keep_model=False")
+    assert run_script("bert/run_classifier.py", *flags).returncode == 0
+    assert (out / "seed-5" / "result.json").exists()
+    assert not [path for path in out.rglob("*") if path.name.startswith(("model.ckpt", "best"))]
 
 
 @pytest.mark.slow
@@ -172,6 +200,17 @@ def _without_tensorflow(folder: pathlib.Path) -> pathlib.Path:
     """A folder whose TensorFlow cannot be imported, so that an error after it would be another."""
     (folder / "tensorflow.py").write_text("raise SystemExit('TensorFlow was imported')\n")
     return folder
+
+
+def test_a_regression_has_no_classes_to_weigh(run_script, flags_for, tmp_path):
+    rows = "genre\tfilename\tyear\tid\tscore\tsentence1\tsentence2\na\tb\tc\t1\t2.5\t책\t물\n"
+    for split in ("train", "dev"):
+        (tmp_path / f"sts-{split}.tsv").write_text(rows, encoding="utf-8")
+    flags = [f for f in flags_for(tmp_path / "out", "--do_train") if "_column=" not in f]
+    flags += ["--task_name=korsts", f"--data_dir={tmp_path}", "--class_weights=balanced"]
+    completed = run_script("bert/run_classifier.py", *flags)
+    assert completed.returncode == 1
+    assert completed.stderr.endswith("about classes, and a regression has none.\n")
 
 
 def test_a_model_of_another_vocabulary_is_refused(run_script, flags_for, tmp_path, repository):
