@@ -4,6 +4,7 @@ import os
 import shutil
 
 from deeq_bert.bert import model_folder
+from deeq_bert.bert.init_checkpoint import find_prefix
 
 
 def has_checkpoint(folder: str) -> bool:
@@ -14,8 +15,8 @@ def has_checkpoint(folder: str) -> bool:
 def weights_to_use(folder: str) -> str | None:
     """Returns the prefix of the best weights, of the last ones where none were chosen, or None."""
     for place in (os.path.join(folder, model_folder.BEST_FOLDER), folder):
-        if found := model_folder.list_checkpoints(place):
-            return found[-1][1]
+        if os.path.isfile(os.path.join(place, "checkpoint")):
+            return find_prefix(place)
     return None
 
 

@@ -200,7 +200,9 @@ class FineTuner:
         """
         settings = self._settings
         folder = CheckpointFolder(output_dir, settings.keep_checkpoint_max)
-        best_folder = CheckpointFolder(os.path.join(output_dir, BEST_FOLDER), 1)
+        # Two, since a run that is killed before the checkpoint that tells of the new ones goes on
+        # with those before.
+        best_folder = CheckpointFolder(os.path.join(output_dir, BEST_FOLDER), 2)
         selects = evaluate is not None and settings.evaluations > 0
         with contextlib.ExitStack() as stack:
             stack.enter_context(folder.locked())
@@ -225,7 +227,10 @@ class FineTuner:
                     (stop, saver, watchdog),
                 )
             if selects and progress.best_metrics:
-                self.restore(progress.best_path(best_folder))
+                path = progress.best_path(best_folder)
+                if best_folder.last() != path:
+                    best_folder.go_back_to(path)
+                self.restore(path)
                 return TrainingResult(progress.step, progress.best_step, progress.best_metrics)
         return TrainingResult(progress.step, progress.step, {})
 
@@ -335,10 +340,11 @@ class FineTuner:
             health.check(result.step, result.metrics)
             progress.step = result.step
             report.count_step(result)
+            is_best = False
             if result.step in evaluated_steps:
                 metrics = evaluate()
                 report.evaluated(result.step, metrics)
-                self._note_evaluation(progress, metrics, metric, best_folder)
+                is_best = self._note_evaluation(progress, metrics, metric, best_folder, saver)
                 if settings.patience and progress.evaluations_since_best >= settings.patience:
                     logging.info(
                         "Step %d: no better %s in %d evaluations; training ends early.",
@@ -351,7 +357,7 @@ class FineTuner:
                     break
             if stop.requested():
                 steps.stop()
-            elif saves(result.step):
+            elif saves(result.step) or is_best:
                 save()
         if stop.requested():
             save(_PATIENCE_AT_STOP)
@@ -364,14 +370,19 @@ class FineTuner:
         metrics: dict[str, float],
         metric: str,
         best_folder: CheckpointFolder,
-    ) -> None:
+        saver: BackgroundSaver,
+    ) -> bool:
+        """Keeps the weights if they are the best so far, and returns whether they are."""
         if progress.best_metrics and not metrics[metric] > progress.best_metrics[metric]:
             progress.evaluations_since_best += 1
-            return
-        # Before the progress that tells of it: a run that is killed in between evaluates again.
+            return False
+        # The checkpoint that tells of the last ones is on the disk before there are others; that of
+        # these comes after them, so that a run that is killed in between evaluates again.
+        saver.finish(_PATIENCE_AT_END)
         best_folder.save(progress.step, self._model.variables, {"metrics": metrics})
         progress.best_step, progress.best_metrics = progress.step, dict(metrics)
         progress.evaluations_since_best = 0
+        return True
 
 
 def evaluation_steps(num_train_steps: int, evaluations: int) -> tuple[int, ...]:

@@ -161,6 +161,11 @@ def _indexes(
             f"{place_of(path, 1)}: no column {_listed(missing)}; found {_listed(names)}. Give the "
             "file of this task, or name its columns."
         )
+    if doubled := [column for column in columns if names.count(column) > 1]:
+        raise InputError(
+            f"{place_of(path, 1)}: two columns are called {_shortened(doubled[0])}, so it cannot "
+            "be told which is meant. Rename one."
+        )
     return [names.index(column) if column in names else None for column in columns]
 
 

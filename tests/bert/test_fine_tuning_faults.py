@@ -6,6 +6,7 @@ import shutil
 import pytest
 from small_tuner import SETTINGS, Scores, assert_same, examples, make_tuner, values
 
+from deeq_bert.bert.fine_tuned_folder import weights_to_use
 from deeq_bert.tokenizers.errors import InputError
 
 EVALUATED = SETTINGS._replace(evaluations=4)
@@ -60,6 +61,20 @@ def test_best_weights_that_a_killed_run_has_replaced_are_chosen_anew(run):
         examples(), str(run), Scores(0.7, 0.6), "accuracy", MADE_BY
     )
     assert (result.best_step, result.best_metrics) == (15, {"accuracy": 0.7})
+
+
+def test_a_run_killed_behind_new_best_weights_still_has_those_before(tmp_path, finished):
+    folder = tmp_path / "run"
+    scores = Scores(0.5, 0.6, 0.8, 0.6)
+    make_tuner(EVALUATED).train(examples(), str(folder), scores, "accuracy", MADE_BY)
+    # Killed between the best weights of step 15 and the checkpoint that tells of them.
+    kill_behind(folder, 12)
+    again, whole = make_tuner(EVALUATED), make_tuner()
+    result = again.train(examples(), str(folder), Scores(0.4, 0.3), "accuracy", MADE_BY)
+    assert (result.best_step, result.best_metrics) == (10, {"accuracy": 0.6})
+    whole.restore(str(finished / "best" / "model.ckpt-10"))
+    assert_same(values(again), values(whole))
+    assert weights_to_use(str(folder)) == str(folder / "best" / "model.ckpt-10")
 
 
 def test_best_weights_that_are_gone_are_missed(run):

@@ -25,6 +25,13 @@ def test_columns_are_found_by_the_names_in_the_first_line(write):
     assert values(path, "label", "text") == [(2, ["1", "좋다"]), (3, ["0", "나쁘다"])]
 
 
+def test_a_column_that_is_there_twice_is_refused(write):
+    path = write("a.csv", "text,note,text\na,b,c\n")
+    assert values(path, "note") == [(2, ["b"])]
+    with pytest.raises(InputError, match="line 1: two columns are called text"):
+        values(path, "note", "text")
+
+
 def test_columns_without_a_header_are_numbered(write):
     assert values(write("a.tsv", "좋다\t1\n"), 1, 0) == [(1, ["1", "좋다"])]
 
