@@ -2,7 +2,8 @@
 # Installs the project into .venv and goes the whole way on the raw Korean files of
 # corpus/sample/raw: cleans them into text, some of it held out; makes two vocabularies, one of
 # WordPieces and one of morphemes; with each of them records, and a tiny model that is pre-trained
-# and evaluated. Everything made goes to out/quickstart.
+# and evaluated; a table of what both models score on a made-up task, fine-tuned; and what one of
+# them expects in the place of a word. Everything made goes to out/quickstart.
 #
 #   bash scripts/quickstart.sh            a second run goes on where the first one stopped
 #   bash scripts/quickstart.sh --fresh    removes out/quickstart first
@@ -38,6 +39,7 @@ main() {
     make_records "$tokenizer" heldout-train heldout
     pretrain "$tokenizer"
   done
+  score
   show_results
 }
 
@@ -107,10 +109,29 @@ pretrain() {
   fi
 }
 
+score() {
+  printf '\nFine-tuning both models on the reviews in corpus/sample/tasks/nsmc; log: %s\n' \
+    "$out/scores.log"
+  # The models and the task are so small that they need other settings than configs/tasks has.
+  logged "$out/scores.log" 0 python bert/evaluate_checkpoints.py \
+    --model=wordpiece="$out/wordpiece/model" \
+    --model=deeq="$out/deeq/model" \
+    --steps=last \
+    --data_dir=corpus/sample/tasks \
+    --tasks=nsmc \
+    --num_seeds=1 \
+    --set=max_seq_length="$max_seq_length" \
+    --set=num_train_epochs=15 \
+    --set=learning_rate=1e-3 \
+    --plot=False \
+    --jobs=2 \
+    --output_dir="$out/scores"
+}
+
 show_results() {
   local tokenizer
   printf '\nMade in %s:\n' "$root/$out"
-  find "$out" -type f ! -name '.*' -printf '%s %P\n' | sort -k 2 |
+  find "$out" -path "$out/scores/*/*" -prune -o -type f ! -name '.*' -printf '%s %P\n' | sort -k 2 |
     awk '{ printf "%10.1f kB  %s\n", $1 / 1000, $2 }'
   for tokenizer in wordpiece deeq; do
     printf '\nMetrics of %s on the held-out text (%s):\n' \
@@ -121,8 +142,12 @@ show_results() {
     }' "$out/$tokenizer/vocab.txt"
   done
   printf '\nThe losses of the two do not compare: a morpheme is another thing to guess than a piece'
-  printf '\nof a word. What a tokenizer is worth shows in tasks.\n'
-  printf '\nNext: your own text. README.md, "Clean the corpus" and on, goes through the stages.\n'
+  printf '\nof a word. What a tokenizer is worth shows in tasks, here in one that is made up:\n\n'
+  cat "$out/scores/scores.md"
+  printf 'Models so small learn little: the scores say that all works, not which is better.\n\n'
+  logged "$out/fill_mask.log" 0 python bert/fill_mask.py \
+    --model_dir="$out/deeq/model" --text="오늘 날씨가 [MASK] 좋다."
+  printf 'Next: your own text. README.md, "Clean the corpus" and on, goes through the stages.\n'
 }
 
 main "$@"

@@ -4,6 +4,7 @@ import collections
 import math
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -254,6 +255,13 @@ def test_quickstart_from_nothing_and_a_second_time_without_network(repository, t
         assert float(metrics["masked_lm_loss"]) < unigram_loss(made / tokenizer) - 0.1
         assert f"{tokenizer}/model/model.ckpt-500.index" in first.stdout
         assert f"masked_lm_loss = {metrics['masked_lm_loss']}" in first.stdout
+    scores = (made / "scores" / "scores.md").read_text()
+    assert scores in first.stdout
+    of_models = re.findall(r"^\| (\w+) \| 500 \| ([\d.]+) \|$", scores, re.MULTILINE)
+    assert [name for name, _ in of_models] == ["wordpiece", "deeq"]
+    # Half of the reviews are good.
+    assert min(float(score) for _, score in of_models) > 60
+    assert "오늘 날씨가 [MASK] 좋다.\n    1  " in first.stdout
 
     # No package can be fetched from there, so any call of pip would fail.
     offline = {**environment, "PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_NO_CACHE_DIR": "1"}
@@ -261,4 +269,6 @@ def test_quickstart_from_nothing_and_a_second_time_without_network(repository, t
     assert second.returncode == 0, second.stderr
     assert "pip install" not in second.stdout
     assert second.stderr.count("Training is finished") == 2
+    assert "2 cell(s), of which 2 are done already" in (made / "scores.log").read_text()
+    assert scores in second.stdout
     assert "All of this is done already" in (made / "corpus.log").read_text()
