@@ -121,8 +121,9 @@ score() {
     --tasks=nsmc \
     --num_seeds=1 \
     --set=max_seq_length="$max_seq_length" \
-    --set=num_train_epochs=15 \
-    --set=learning_rate=1e-3 \
+    --set=train_batch_size=16 \
+    --set=num_train_epochs=20 \
+    --set=learning_rate=3e-4 \
     --plot=False \
     --jobs=2 \
     --output_dir="$out/scores"
