@@ -59,7 +59,7 @@ def test_raw_files_then_text_then_records(run_stage, repository, tmp_path):
     assert [path.name for path in (tmp_path / "records").glob("*.tf")] == ["train-0001.tf"]
 
 
-def test_records_then_pretraining(run_stage, corpus, repository, tmp_path):
+def test_records_then_pretraining_then_scores(run_stage, corpus, repository, tmp_path):
     made = run_stage("create_pretraining_data.sh", **corpus)
     assert made.returncode == 0, made.stderr
     records = pathlib.Path(corpus["RECORDS"])
@@ -80,6 +80,21 @@ def test_records_then_pretraining(run_stage, corpus, repository, tmp_path):
     assert trained.returncode == 0, trained.stderr
     assert (tmp_path / "out" / "model.ckpt-2.index").exists()
     assert "global_step = 2" in (tmp_path / "out" / "eval_results.txt").read_text()
+
+    scored = run_stage(
+        "evaluate_checkpoints.sh",
+        "--steps=last",
+        "--num_seeds=1",
+        "--random_floor=False",
+        "--set=max_train_examples=32",
+        "--set=num_train_epochs=1",
+        MODELS=f"mine={tmp_path / 'out'}",
+        TASK_DATA=str(repository / "corpus" / "sample" / "tasks"),
+        OUTPUT_DIR=str(tmp_path / "scores"),
+        TASKS="nsmc",
+    )
+    assert scored.returncode == 0, scored.stderr
+    assert "| mine | 2 |" in (tmp_path / "scores" / "scores.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("tokenizer", ["wordpiece", "deeq"])
