@@ -13,6 +13,8 @@ from deeq_bert.bert.log_lines import duration
 from deeq_bert.bert.run_log import FILE_NAME, RunLog
 from deeq_bert.bert.steps import StepResult
 
+# Steps overlap: the time of a few says nothing of their speed.
+_STEPS_TO_TELL = 10
 _SHOWN = ("loss", "learning_rate", "gradient_norm", "loss_scale")
 
 
@@ -80,7 +82,7 @@ class FineTuningReport:
             f"step {result.step} of {settings.num_train_steps}: loss {figures['loss']:.4f}, "
             f"lr {figures['learning_rate']:.3g}, gradient {figures['gradient_norm']:.3g}"
         )
-        if self._timed_steps and self._seconds:
+        if self._timed_steps >= _STEPS_TO_TELL and self._seconds:
             step_seconds = self._seconds / self._timed_steps
             figures["examples_per_second"] = settings.train_batch_size / step_seconds
             left = step_seconds * (settings.num_train_steps - result.step)
