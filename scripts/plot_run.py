@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import flags, logging
 
-from deeq_bert.bert import run_log
+from deeq_bert.bert import plot_style, run_log
 from deeq_bert.tokenizers import command_line
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.files import make_parent_folder, write_atomically
@@ -50,19 +50,6 @@ flags.DEFINE_enum(
 )
 
 _FORMATS = (".png", ".pdf", ".svg")
-# Told apart by people who see few colours too (after Okabe and Ito).
-_COLORS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#E69F00",
-    "#7F3C8D",
-    "#555555",
-)
-# Families with Hangul, for names of runs; the first is matplotlib's own, which has none.
-_FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic")
 # More would not fit into a corner of a panel.
 _MOST_LAST_VALUES = 4
 # Above so many points a mark on each hides the line.
@@ -128,18 +115,18 @@ def main() -> None:
             f"--output_file={FLAGS.output_file} must end in one of {', '.join(_FORMATS)}; the "
             "ending says which kind of picture to write."
         )
-    if len(FLAGS.run) > len(_COLORS):
+    if len(FLAGS.run) > len(plot_style.COLORS):
         raise InputError(
-            f"--run is given {len(FLAGS.run)} times; more than {len(_COLORS)} runs in one picture "
-            "cannot be told apart. Draw fewer at once."
+            f"--run is given {len(FLAGS.run)} times; more than {len(plot_style.COLORS)} runs in "
+            "one picture cannot be told apart. Draw fewer at once."
         )
     make_parent_folder(FLAGS.output_file)
     names = _short_names(FLAGS.run)
     runs = [
         Run(name, color, _read(path), FLAGS.x)
-        for path, name, color in zip(FLAGS.run, names, _COLORS)
+        for path, name, color in zip(FLAGS.run, names, plot_style.COLORS)
     ]
-    _prepare_matplotlib()
+    plot_style.prepare_matplotlib()
     content = io.BytesIO()
     _draw(runs).savefig(content, format=suffix[1:])
     write_atomically(FLAGS.output_file, content.getvalue())
@@ -202,37 +189,6 @@ def _summary(history: run_log.RunHistory) -> str:
         if values:
             words.append(form.format(values[-1]))
     return ", ".join(words)
-
-
-def _prepare_matplotlib() -> None:
-    """Imports matplotlib so that it draws without a screen."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise InputError(
-            "Drawing needs matplotlib, which is not installed here. Install it with: pip install "
-            "-e '.[viz]'"
-        ) from error
-    matplotlib.use("Agg")
-    from matplotlib import font_manager
-
-    installed = set(font_manager.get_font_names())
-    matplotlib.rcParams.update(
-        {
-            "font.family": [font for font in _FONTS if font in installed],
-            "font.size": 10,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.color": "#E6E6E6",
-            "axes.axisbelow": True,
-            "axes.titlesize": 11,
-            "axes.titlelocation": "left",
-            "savefig.dpi": 150,
-            # Text that can be searched and read out.
-            "svg.fonttype": "none",
-        }
-    )
 
 
 def _draw(runs: Sequence[Run]) -> Figure:
