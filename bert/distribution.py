@@ -331,6 +331,24 @@ def use_gpus(gpus: str) -> list[str]:
     return [f"/gpu:{number}" for number in range(len(chosen))] or ["/cpu:0"]
 
 
+def report_devices(device_names: Sequence[str], gpus: str) -> None:
+    """Logs what a run is computed on, and warns where that is the CPU though a GPU was asked for.
+
+    Args:
+      device_names: What `use_gpus` has returned.
+      gpus: The --gpus value.
+    """
+    if device_names != ["/cpu:0"]:
+        logging.info("Devices: %s, for --gpus=%s.", ", ".join(device_names), gpus)
+    elif gpus == "0":
+        logging.info("Devices: the CPU, as --gpus=0 asks.")
+    else:
+        logging.warning(
+            "NO GPU WAS FOUND: THE CPU SERVES, AND IS FAR SLOWER. If this machine has a GPU, see "
+            "whether `nvidia-smi` lists it, and install CUDA with: pip install -e '.[gpu]'."
+        )
+
+
 def _parse_gpus(gpus: str) -> list[int] | None:
     """Returns the device numbers asked for, None for all."""
     words = [word.strip() for word in gpus.split(",")]

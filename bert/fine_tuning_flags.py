@@ -254,20 +254,22 @@ def check_model(config: BertConfig, tokenizer_contract: Mapping[str, Any]) -> No
         )
 
 
-def check_can_use_model(has_checkpoint: bool) -> None:
-    """Refuses to evaluate a model that nobody has trained.
-
-    Args:
-      has_checkpoint: Whether --output_dir has one.
+def folders_of_seeds() -> list[str]:
+    """Returns the folder of each seed, after a look whether there is a model for it.
 
     Raises:
-      InputError: There is none, --do_train is not given, and neither is --init_checkpoint.
+      InputError: One has no weights, --do_train is not given, and neither is --init_checkpoint.
     """
-    if not (FLAGS.do_train or has_checkpoint or FLAGS.init_checkpoint):
-        raise InputError(
-            f"There is no checkpoint in --output_dir={FLAGS.output_dir}, and no --init_checkpoint. "
-            "Give --do_train=True to train one."
-        )
+    seeds = task_results.seed_folders(FLAGS.output_dir, FLAGS.random_seed, FLAGS.num_seeds)
+    folders = [folder for _, folder in seeds]
+    for folder in folders:
+        has_weights = fine_tuned_folder.weights_to_use(folder) is not None
+        if not (FLAGS.do_train or has_weights or FLAGS.init_checkpoint):
+            raise InputError(
+                f"There is no checkpoint in --output_dir={FLAGS.output_dir}, and no "
+                "--init_checkpoint. Give --do_train=True to train one."
+            )
+    return folders
 
 
 def made_by(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -326,7 +328,7 @@ def run_on_devices(
     from deeq_bert.bert import fine_tuning, health, probing
 
     devices = distribution.use_gpus(FLAGS.gpus)
-    _report_devices(devices)
+    distribution.report_devices(devices, FLAGS.gpus)
     strategy = distribution.make_strategy(devices)
     for name in batch_flags:
         distribution.check_global_batch(name, FLAGS[name].value, strategy.num_replicas_in_sync)
@@ -347,19 +349,6 @@ def run_on_devices(
             f"A device has not enough memory: {error.message.splitlines()[0]} Lower "
             f"{', '.join(f'--{name}' for name in batch_flags)} or --max_seq_length."
         ) from error
-
-
-def _report_devices(devices: Sequence[str]) -> None:
-    """Logs what the run is computed on."""
-    if devices != ["/cpu:0"]:
-        logging.info("Devices: %s, for --gpus=%s.", ", ".join(devices), FLAGS.gpus)
-    elif FLAGS.gpus == "0":
-        logging.info("Devices: the CPU, as --gpus=0 asks.")
-    else:
-        logging.warning(
-            "NO GPU WAS FOUND: THE CPU SERVES, AND IS FAR SLOWER. If this machine has a GPU, see "
-            "whether `nvidia-smi` lists it, and install CUDA with: pip install -e '.[gpu]'."
-        )
 
 
 def num_train_steps(num_examples: int) -> int:

@@ -61,14 +61,7 @@ def main() -> None:
     tokenizer, contract = tokenizer_flags.load_tokenizer(settings)
     config = fine_tuning_flags.read_config(max(tokenizer.vocab.values()) + 1)
     fine_tuning_flags.check_model(config, contract)
-    folders = [
-        folder
-        for _, folder in task_results.seed_folders(
-            FLAGS.output_dir, FLAGS.random_seed, FLAGS.num_seeds
-        )
-    ]
-    for folder in folders:
-        fine_tuning_flags.check_can_use_model(fine_tuned_folder.weights_to_use(folder) is not None)
+    folders = fine_tuning_flags.folders_of_seeds()
     if FLAGS.class_weights and task.is_regression:
         raise InputError("--class_weights is about classes, and a regression has none.")
     waiting = fine_tuning_flags.open_seeds(classifier_flags.result_settings(task))

@@ -206,7 +206,7 @@ def _run(
 
     tf.config.experimental.enable_tensor_float_32_execution(FLAGS.allow_tf32)
     devices = distribution.use_gpus(FLAGS.gpus)
-    _report_devices(devices)
+    distribution.report_devices(devices, FLAGS.gpus)
     try:
         with distribution.report_lost_workers(workers):
             strategy = distribution.make_strategy(devices, workers)
@@ -257,19 +257,6 @@ def _run(
             "--train_batch_size or --eval_batch_size, raise --gradient_accumulation_steps, choose "
             "a smaller model, or use more GPUs."
         ) from error
-
-
-def _report_devices(devices: Sequence[str]) -> None:
-    """Logs what the run is computed on."""
-    if devices != ["/cpu:0"]:
-        logging.info("Devices: %s, for --gpus=%s.", ", ".join(devices), FLAGS.gpus)
-    elif FLAGS.gpus == "0":
-        logging.info("Devices: the CPU, as --gpus=0 asks.")
-    else:
-        logging.warning(
-            "NO GPU WAS FOUND: THE CPU SERVES, AND IS FAR SLOWER. If this machine has a GPU, see "
-            "whether `nvidia-smi` lists it, and install CUDA with: pip install -e '.[gpu]'."
-        )
 
 
 def _peak_tflops() -> float | None:

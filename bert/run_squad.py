@@ -96,14 +96,7 @@ def main() -> None:
     placement = squad_flags.make_placement(settings, tokenizer)
     config = fine_tuning_flags.read_config(max(tokenizer.vocab.values()) + 1)
     fine_tuning_flags.check_model(config, contract)
-    folders = [
-        folder
-        for _, folder in task_results.seed_folders(
-            FLAGS.output_dir, FLAGS.random_seed, FLAGS.num_seeds
-        )
-    ]
-    for folder in folders:
-        fine_tuning_flags.check_can_use_model(fine_tuned_folder.weights_to_use(folder) is not None)
+    folders = fine_tuning_flags.folders_of_seeds()
     waiting = fine_tuning_flags.open_seeds(_settings(tokenizer))
     if waiting:
         data = _read_data(tokenizer, placement, [folder for _, folder in waiting])
