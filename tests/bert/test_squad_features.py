@@ -208,6 +208,6 @@ def test_every_token_has_one_window_of_most_context(num_tokens, stride):
 def test_text_of_another_vocabulary_is_warned_of(tokenizer, caplog):
     place = functools.partial(place_by_words, tokenizer)
     unknown = example("ᄀ", 0, "꧁꧂ ꧁ ꧂꧁")
-    with caplog.at_level("WARNING"):
+    with caplog.at_level("WARNING", logger="absl"):
         convert_examples_to_features([unknown], tokenizer, place, SMALL, is_training=False)
     assert "of all tokens are [UNK]" in caplog.text

@@ -75,7 +75,7 @@ def test_broken_records_are_told_of(tmp_path, caplog):
         json.dumps({"text": FOG}) + '\n{"text\nrubbish\n', encoding="utf-8"
     )
     made = make_source(str(tmp_path / "a.jsonl"), source="comments")
-    with caplog.at_level("WARNING"):
+    with caplog.at_level("WARNING", logger="absl"):
         assert len(tried(made)) == 1
     assert "2 records cannot be read" in caplog.text
     assert "a.jsonl, line 2: not JSON" in caplog.text

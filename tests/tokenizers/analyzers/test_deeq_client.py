@@ -141,7 +141,7 @@ def test_a_proxy_for_the_web_is_not_asked(start_deeq_server, connect, monkeypatc
 def test_the_key_is_sent(start_deeq_server, connect, key_file, caplog):
     server = start_deeq_server("--plain", "--dialect=bareun", f"--key={KEY}")
 
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="absl"):
         assert forms(connect(server.address, "bareun", str(key_file)).analyze(["가"])) == ["가"]
 
     assert KEY not in caplog.text

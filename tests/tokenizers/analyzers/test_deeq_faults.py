@@ -90,7 +90,7 @@ def test_a_server_that_stops_in_the_midst_of_a_request_is_asked_again(
 def test_an_error_that_passes_is_waited_out(start_deeq_server, connect, log, caplog):
     server = start_deeq_server("--plain", f"--log={log}", "--failures=2")
 
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         assert forms(connect(server.address).analyze(["가"])) == ["가"]
 
     assert len(read_log(log)) == 3
