@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deeq_bert.bert.instances import NEVER_MASKED
+from deeq_bert.bert.instance_blocks import NEVER_MASKED
 from deeq_bert.tokenizers.base import MASK_UNITS, MORPHEME_START, WORD_START
 from deeq_bert.tokenizers.errors import InputError
 

@@ -1,16 +1,12 @@
-"""Training instances as serialised tf.train.Example messages, and back, without TensorFlow.
+"""What the examples of pre-training hold, and reading serialised tf.train.Example messages.
 
-The protobuf wire format is written and read by hand: importing TensorFlow would cost seconds and
-hundreds of megabytes, and building a message object per instance several times what joining bytes
-that are already at hand does. The messages are those of tensorflow/core/example (example.proto,
-feature.proto); TensorFlow parses what is written here, and what it writes is parsed here.
+The protobuf wire format is read by hand: importing TensorFlow would cost seconds and hundreds of
+megabytes. The messages are those of tensorflow/core/example (example.proto, feature.proto).
+`example_encoding` writes them.
 """
 
-import functools
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-
-from deeq_bert.bert.instances import TrainingInstance, UnmaskedInstance
+from collections.abc import Iterator
 
 # In the order in which the original's write_instance_to_example_files fills them.
 FEATURE_NAMES = (
@@ -38,124 +34,6 @@ _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 # Field numbers of Feature's three kinds of list.
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
-_ONE, _ZERO = struct.pack("<f", 1.0), struct.pack("<f", 0.0)
-
-
-class ExampleEncoder:
-    """Serialises instances as the original's write_instance_to_example_files does.
-
-    Lists are zero-padded to fixed lengths.
-    """
-
-    def __init__(self, max_seq_length: int, max_predictions_per_seq: int, vocab_size: int) -> None:
-        """Prepares the constant parts.
-
-        Args:
-          max_seq_length: Length of input_ids, input_mask and segment_ids.
-          max_predictions_per_seq: Length of masked_lm_positions, _ids and _weights.
-          vocab_size: Every id is smaller than this.
-        """
-        self._segments = _SegmentsEncoder(max_seq_length, vocab_size)
-        self._max_predictions = max_predictions_per_seq
-        self._weights_prefix = _feature_prefix(
-            "masked_lm_weights", _FLOAT_LIST, len(_ONE) * max_predictions_per_seq
-        )
-
-    def encode(self, instance: TrainingInstance) -> bytes:
-        """Returns `instance` as a serialised tf.train.Example.
-
-        Raises:
-          ValueError: The instance has more ids or predictions than fit.
-        """
-        count = len(instance.masked_lm_positions)
-        if count > self._max_predictions:
-            raise ValueError(
-                f"an instance of {count} predictions does not fit in {self._max_predictions}"
-            )
-        padding = bytes(self._max_predictions - count)
-        varint = self._segments.varints.__getitem__
-        positions = b"".join(map(varint, instance.masked_lm_positions)) + padding
-        masked_lm_ids = b"".join(map(varint, instance.masked_lm_ids)) + padding
-        return _example(
-            (
-                *self._segments.encode(instance.input_ids, instance.first_segment_length),
-                _int64_prefix("masked_lm_positions", len(positions)),
-                positions,
-                _int64_prefix("masked_lm_ids", len(masked_lm_ids)),
-                masked_lm_ids,
-                self._weights_prefix,
-                _ONE * count,
-                _ZERO * (self._max_predictions - count),
-                _NEXT_SENTENCE_LABELS[instance.is_random_next],
-            )
-        )
-
-
-class UnmaskedExampleEncoder:
-    """Serialises instances that are to be masked when they are read: UNMASKED_FEATURE_NAMES.
-
-    Lists are zero-padded to fixed lengths.
-    """
-
-    def __init__(self, max_seq_length: int, vocab_size: int) -> None:
-        """Prepares the constant parts.
-
-        Args:
-          max_seq_length: Length of input_ids, input_mask, segment_ids and token_units.
-          vocab_size: Every id is smaller than this.
-        """
-        self._segments = _SegmentsEncoder(max_seq_length, vocab_size)
-        self._units_prefix = _int64_prefix("token_units", max_seq_length)
-        self._max_seq_length = max_seq_length
-
-    def encode(self, instance: UnmaskedInstance) -> bytes:
-        """Returns `instance` as a serialised tf.train.Example.
-
-        Raises:
-          ValueError: The instance has more ids than fit.
-        """
-        return _example(
-            (
-                *self._segments.encode(instance.input_ids, instance.first_segment_length),
-                self._units_prefix,
-                # Each unit is a byte of its own in the message too.
-                instance.token_units,
-                bytes(self._max_seq_length - len(instance.token_units)),
-                _NEXT_SENTENCE_LABELS[instance.is_random_next],
-            )
-        )
-
-
-class _SegmentsEncoder:
-    """Serialises the ids of an instance, and what tells padding and segments."""
-
-    def __init__(self, max_seq_length: int, vocab_size: int) -> None:
-        self._max_seq_length = max_seq_length
-        self.varints = [_varint(value) for value in range(max(vocab_size, max_seq_length))]
-        self._mask_prefix = _int64_prefix("input_mask", max_seq_length)
-        self._segment_prefix = _int64_prefix("segment_ids", max_seq_length)
-
-    def encode(self, ids: Sequence[int], first_length: int) -> tuple[bytes, ...]:
-        """Returns the bytes of input_ids, input_mask and segment_ids, in pieces."""
-        length = len(ids)
-        if length > self._max_seq_length:
-            raise ValueError(
-                f"an instance of {length} ids does not fit in {self._max_seq_length} ids"
-            )
-        padding = bytes(self._max_seq_length - length)
-        input_ids = b"".join(map(self.varints.__getitem__, ids)) + padding
-        return (
-            _int64_prefix("input_ids", len(input_ids)),
-            input_ids,
-            self._mask_prefix,
-            b"\1" * length,
-            padding,
-            self._segment_prefix,
-            bytes(first_length),
-            b"\1" * (length - first_length),
-            padding,
-        )
-
 
 def decode_example(data: bytes) -> dict[str, list[int] | list[float] | list[bytes]]:
     """Parses a serialised tf.train.Example, whoever wrote it.
@@ -176,46 +54,6 @@ def decode_example(data: bytes) -> dict[str, list[int] | list[float] | list[byte
                 name, values = _decode_entry(data, *entry)
                 features[name] = values
     return features
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-@functools.lru_cache(maxsize=65536)
-def _length_prefix(field_number: int, size: int) -> bytes:
-    return _varint(field_number << 3 | _LENGTH_DELIMITED) + _varint(size)
-
-
-@functools.lru_cache(maxsize=65536)
-def _feature_prefix(name: str, kind: int, size: int) -> bytes:
-    """All bytes of an entry of Features' map that come before its `size` bytes of values."""
-    prefix = _length_prefix(1, size)
-    for field_number in (kind, 2):
-        prefix = _length_prefix(field_number, len(prefix) + size) + prefix
-    key = name.encode()
-    prefix = _length_prefix(1, len(key)) + key + prefix
-    return _length_prefix(1, len(prefix) + size) + prefix
-
-
-def _int64_prefix(name: str, size: int) -> bytes:
-    return _feature_prefix(name, _INT64_LIST, size)
-
-
-def _example(parts: Iterable[bytes]) -> bytes:
-    features = b"".join(parts)
-    return _length_prefix(1, len(features)) + features
-
-
-_NEXT_SENTENCE_LABELS = {
-    is_random_next: _int64_prefix("next_sentence_labels", 1) + bytes([is_random_next])
-    for is_random_next in (False, True)
-}
 
 
 def _decode_entry(data: bytes, start: int, end: int) -> tuple[str, list]:

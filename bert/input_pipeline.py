@@ -9,31 +9,38 @@ ends. One thread is enough: it makes more batches than eight GPUs can use (see
 tests/benchmarks/input_pipeline.py).
 """
 
-import atexit
-import queue
-import threading
+import functools
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import tensorflow as tf
 
 from deeq_bert.bert.dynamic_masking import DynamicMasking
+from deeq_bert.bert.example_parser import ExampleParser
+from deeq_bert.bert.length_buckets import (
+    Bucket,
+    make_buckets,
+    smallest_bucket,
+    sorted_batches,
+    used_columns,
+    window_at,
+)
+from deeq_bert.bert.reading_ahead import read_ahead
 from deeq_bert.bert.record_checks import check_record, value_limits
 from deeq_bert.bert.records import RecordSet
 from deeq_bert.bert.shuffling import shuffled_indexes
 from deeq_bert.bert.unmasked_records import check_unmasked_record, unmasked_value_limits
+from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START
 from deeq_bert.tokenizers.errors import InputError
 
 Batch = dict[str, tf.Tensor]
 
-_BATCHES_AHEAD = 8
 # How many positions are looked up at once, at least: one costs little less than some hundred.
 _POSITIONS_AT_ONCE = 1024
-# How often the reading thread looks whether it is still wanted, in seconds.
-_PATIENCE = 0.1
-# How long to wait for the end of a thread that a disk or a network may hold up, in seconds.
-_LONGEST_WAIT = 10.0
+# What is padded to the longest sequence, and to the most predictions.
+_TOKENS = ("input_ids", "input_mask", "segment_ids")
+_PREDICTIONS = ("masked_lm_positions", "masked_lm_ids", "masked_lm_weights")
 
 
 class RecordBatches:
@@ -86,10 +93,18 @@ class RecordBatches:
         kinds = {name: (tf.int64, lengths[name]) for name in self._limits}
         if not masking:
             kinds["masked_lm_weights"] = tf.float32, max_predictions_per_seq
-        self._parse = _Parser(kinds)
+        self._parse = ExampleParser(kinds)
+        names = ["input_mask"] if masking else ["input_mask", "masked_lm_weights"]
+        self._parse_sizes = ExampleParser({name: kinds[name] for name in names})
+        self._buckets = make_buckets(max_seq_length, max_predictions_per_seq)
 
     def for_training(
-        self, batch_size: int, position: int, seed: int, part: slice | None = None
+        self,
+        batch_size: int,
+        position: int,
+        seed: int,
+        part: slice | None = None,
+        length_buckets: bool = False,
     ) -> Iterator[Batch]:
         """Yields shuffled batches without end, from `position` on.
 
@@ -102,12 +117,16 @@ class RecordBatches:
           position: The number of records consumed before the first batch.
           seed: Of the shuffles.
           part: The rows of each global batch to read; None for all.
+          length_buckets: Whether sequences of like lengths come together, and lose their padding;
+            see `length_buckets`. Then all rows are read, whichever `part` is.
 
         Raises:
           InputError: A record has changed or does not hold what it should.
         """
         rows = np.arange(batch_size)[part or slice(None)]
         count = len(self._records)
+        if length_buckets:
+            return read_ahead(self._sorted_batches(batch_size, position, seed, rows))
 
         def batches() -> Iterator[Batch]:
             start = position
@@ -120,7 +139,7 @@ class RecordBatches:
                     yield self._read(indexes[first + rows], epochs, np.ones(len(rows), bool))
                 start += len(indexes)
 
-        return _read_ahead(batches())
+        return read_ahead(batches())
 
     def for_evaluation(
         self, batch_size: int, max_batches: int, part: slice | None = None
@@ -145,14 +164,103 @@ class RecordBatches:
                 indexes = np.where(real, start + rows, start)
                 yield self._read(indexes, np.zeros_like(indexes), real)
 
-        return _read_ahead(batches())
+        return read_ahead(batches())
 
-    def _read(self, indexes: np.ndarray, epochs: np.ndarray, real: np.ndarray) -> Batch:
-        """Returns the records at `indexes`; those that are not `real` get the weight 0."""
+    def first_buckets(self, batch_size: int, example_count: int, seed: int) -> list[Bucket]:
+        """Returns the sizes of the first batches of training with `length_buckets`.
+
+        Args:
+          batch_size: The global batch.
+          example_count: How many examples to look at, at least.
+          seed: As of `for_training`.
+        """
+        buckets: list[Bucket] = []
+        while len(buckets) * batch_size < example_count:
+            window = self._read_window(len(buckets) * batch_size, batch_size, seed)
+            buckets += [self._bucket(window, places) for places in window.batches]
+        return buckets
+
+    def _sorted_batches(
+        self, batch_size: int, position: int, seed: int, rows: np.ndarray
+    ) -> Iterator[Batch]:
+        """Yields `rows` of the batches of sequences of like lengths, from `position` on."""
+        while True:
+            window = self._read_window(position, batch_size, seed)
+            for places in window.batches:
+                chosen = places[rows]
+                yield self._read(
+                    window.indexes[chosen],
+                    window.epochs[chosen],
+                    np.ones(len(rows), bool),
+                    [window.serialized[place] for place in chosen.tolist()],
+                    self._bucket(window, places),
+                )
+            position += len(window.batches) * batch_size
+
+    def _read_window(self, position: int, batch_size: int, seed: int) -> "_Window":
+        """Reads what is left of a window, from `position` on."""
+        first, batch_count, skip = window_at(position, batch_size)
+        indexes = shuffled_indexes(first, batch_count * batch_size, len(self._records), seed)
+        epochs = (first + np.arange(len(indexes))) // len(self._records)
+        serialized: list[bytes] = []
+        sizes = []
+        for start in range(0, len(indexes), _POSITIONS_AT_ONCE):
+            some = indexes[start : start + _POSITIONS_AT_ONCE]
+            serialized += self._records.read_many(some)
+            sizes.append(self._sizes(some, serialized[start:]))
+        lengths, predictions = np.concatenate(sizes, axis=1)
+        batches = sorted_batches(lengths, epochs, batch_size, first, seed)
+        return _Window(indexes, epochs, serialized, lengths, predictions, batches[skip:])
+
+    def _sizes(self, indexes: np.ndarray, serialized: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns how many tokens and how many predictions each of some records has."""
+        with tf.device("/cpu:0"):
+            try:
+                values = self._parse_sizes(serialized)
+            except tf.errors.InvalidArgumentError as error:
+                self._refuse(indexes, error.message)
+        lengths = used_columns(values["input_mask"])
+        if self._masking:
+            return lengths, self._most_masked[lengths]
+        return lengths, used_columns(values["masked_lm_weights"])
+
+    @functools.cached_property
+    def _most_masked(self) -> np.ndarray:
+        """How many predictions a sequence of 0, 1 ... tokens has at most when it is masked here."""
+        length, _ = self._lengths
+        # What a sequence gets of which every token may be chosen.
+        masks = np.tri(length + 1, length, -1, np.int32)
+        units = np.full_like(masks, WORD_START | MORPHEME_START)
+        nothing = np.zeros(length + 1, np.int64)
+        *_, weights = self._masking.mask(np.zeros_like(masks), masks, units, nothing, nothing)
+        return np.count_nonzero(weights, axis=1)
+
+    def _bucket(self, window: "_Window", places: np.ndarray) -> Bucket:
+        return smallest_bucket(
+            self._buckets, window.lengths[places].max(), window.predictions[places].max()
+        )
+
+    def _read(
+        self,
+        indexes: np.ndarray,
+        epochs: np.ndarray,
+        real: np.ndarray,
+        serialized: list[bytes] | None = None,
+        bucket: Bucket | None = None,
+    ) -> Batch:
+        """Returns the records at `indexes`; those that are not `real` get the weight 0.
+
+        Args:
+          indexes: Which records.
+          epochs: In which pass each of them is met.
+          real: Whether each is more than a filler.
+          serialized: The records, where they have been read.
+          bucket: What the batch is cut to; None: it is left as it is.
+        """
         # Placed on the CPU, or each batch would pass through the memory of a GPU to be parsed.
         with tf.device("/cpu:0"):
             try:
-                values = self._parse(self._records.read_many(indexes))
+                values = self._parse(serialized or self._records.read_many(indexes))
             except tf.errors.InvalidArgumentError as error:
                 self._refuse(indexes, error.message)
             # A GPU would look up what is out of range as zeros, and say nothing.
@@ -175,9 +283,24 @@ class RecordBatches:
                 )
             elif not np.isfinite(values["masked_lm_weights"]).all():
                 self._refuse(indexes, "masked_lm_weights is not finite.")
+            if bucket:
+                self._cut(values, indexes, bucket)
             values["example_weights"] = real.astype(np.float32)
             values["masked_lm_weights"] = values["masked_lm_weights"] * real[:, np.newaxis]
             return {name: tf.constant(value) for name, value in values.items()}
+
+    def _cut(self, values: dict[str, np.ndarray], indexes: np.ndarray, bucket: Bucket) -> None:
+        """Takes the columns off a batch that `bucket` has no room for; they are padding."""
+        for name in _TOKENS:
+            values[name] = values[name][:, : bucket.length]
+        for name in _PREDICTIONS:
+            values[name] = values[name][:, : bucket.predictions]
+        if values["masked_lm_positions"].max() >= bucket.length:
+            self._refuse(
+                indexes,
+                "masked_lm_positions lie in the padding. Leave out --length_buckets, or make the "
+                "records again.",
+            )
 
     def _refuse(self, indexes: np.ndarray, reason: str) -> NoReturn:
         """Raises the InputError that names the first bad record among those at `indexes`."""
@@ -191,80 +314,21 @@ class RecordBatches:
         raise InputError(f"{path}, record {number} or one read with it: {reason.splitlines()[0]}")
 
 
-class _Parser:
-    """Parses serialised tf.train.Example messages.
+class _Window(NamedTuple):
+    """The records of a window of batches.
 
-    This is tf.io.parse_example, which for a small batch spends four times as long on preparing the
-    arguments of its operation as that takes; here they are prepared once.
+    Attributes:
+      indexes: Which they are, in the shuffled order.
+      epochs: In which pass each of them is met.
+      serialized: What they hold.
+      lengths: How many tokens each has.
+      predictions: How many predictions each has at most.
+      batches: [batches, batch size], the places of the records of those that are left.
     """
 
-    def __init__(self, kinds: dict[str, tuple[tf.DType, int]]):
-        """Takes the type and the length of each feature."""
-        self._names = list(kinds)
-        with tf.device("/cpu:0"):
-            nothing = tf.constant([], tf.string)
-            self._arguments = {
-                "names": nothing,
-                "sparse_keys": nothing,
-                "dense_keys": tf.constant(self._names),
-                "ragged_keys": nothing,
-                # Without a default, an example that lacks a feature is an error.
-                "dense_defaults": [tf.constant([], kind) for kind, _ in kinds.values()],
-                "num_sparse": 0,
-                "sparse_types": [],
-                "ragged_value_types": [],
-                "ragged_split_types": [],
-                "dense_shapes": [[length] for _, length in kinds.values()],
-            }
-
-    def __call__(self, serialized: list[bytes]) -> dict[str, np.ndarray]:
-        """Returns [examples, length] for each feature.
-
-        Raises:
-          tf.errors.InvalidArgumentError: An example is malformed, or not of these features.
-        """
-        parsed = tf.raw_ops.ParseExampleV2(serialized=tf.constant(serialized), **self._arguments)
-        return {name: value.numpy() for name, value in zip(self._names, parsed.dense_values)}
-
-
-def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yields `batches`, made in a thread that ends when this generator is closed."""
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(_BATCHES_AHEAD)
-    wanted = threading.Event()
-    wanted.set()
-
-    def put(item: Batch | BaseException | None) -> None:
-        while wanted.is_set():
-            try:
-                return ready.put(item, timeout=_PATIENCE)
-            except queue.Full:
-                continue
-
-    def fill() -> None:
-        try:
-            for batch in batches:
-                put(batch)
-                if not wanted.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # noqa: B036 - raised again where the batch is taken
-            put(error)
-
-    thread = threading.Thread(target=fill, name="records", daemon=True)
-
-    def stop() -> None:
-        wanted.clear()
-        thread.join(_LONGEST_WAIT)
-
-    thread.start()
-    # Where the generator is never closed. When the interpreter has begun to shut down, a thread
-    # cannot end any more, and waiting for it would never end.
-    atexit.register(stop)
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        atexit.unregister(stop)
-        stop()
+    indexes: np.ndarray
+    epochs: np.ndarray
+    serialized: list[bytes]
+    lengths: np.ndarray
+    predictions: np.ndarray
+    batches: np.ndarray

@@ -1,334 +1,216 @@
 """Documents to training instances: the algorithm of the original's create_pretraining_data.py.
 
 Every random draw of the original is made, in the same order, so that one seed gives the same
-instances. Where `random.Random` costs more than the draw itself, in the shuffle of the candidates
-of each instance, its method is written out over `getrandbits`; the stream of numbers is the same
-in Python 3.10 to 3.13.
+instances. What an instance is made of is noted in some 100 bytes; its ids are put together when it
+is written.
 """
 
-import random
+import dataclasses
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
-from deeq_bert.bert.documents import Document
-from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START, Tokenizer
+import numpy as np
 
-# Beside WORD_START and MORPHEME_START, in the units of an instance to be masked when it is read.
-NEVER_MASKED = 4
+from deeq_bert.bert.documents import Documents
+from deeq_bert.bert.masking import HIDDEN_CHANCE, STAYS_CHANCE, Masker
+from deeq_bert.bert.random_words import RandomWords
+from deeq_bert.tokenizers.base import Tokenizer
 
-_NEW_WORD = bytes([WORD_START | MORPHEME_START])
-
-
-class TrainingInstance(NamedTuple):
-    """Two segments, [CLS] A [SEP] B [SEP], some of whose tokens are to be predicted.
-
-    Attributes:
-      input_ids: The ids with the masks in place, without padding.
-      first_segment_length: How many of them belong to segment A: [CLS] and the first [SEP] too.
-      masked_lm_positions: Ascending indexes in `input_ids` of the tokens to predict.
-      masked_lm_ids: What stood at these positions.
-      is_random_next: Whether B was taken from a random place instead of following A.
-    """
-
-    input_ids: list[int]
-    first_segment_length: int
-    masked_lm_positions: list[int]
-    masked_lm_ids: list[int]
-    is_random_next: bool
+# The chances that are asked of the random words, by their index.
+_HIDDEN, _HALF, _SHORT = range(3)
+# [CLS] and twice [SEP].
+SPECIAL_TOKENS = 3
+# So many instances are noted before they are put into compact arrays.
+_INSTANCES_AT_ONCE = 8192
+# So often the progress is told, in documents.
+_DOCUMENTS_AT_ONCE = 256
 
 
-class UnmaskedInstance(NamedTuple):
-    """Two segments, [CLS] A [SEP] B [SEP], that are masked when they are read.
+class MaskingChoice(NamedTuple):
+    """How tokens are chosen to be predicted.
 
     Attributes:
-      input_ids: The ids, without padding.
-      token_units: For each of them a byte, the sum of WORD_START and MORPHEME_START where a word or
-        a morpheme starts with it, and of NEVER_MASKED for [CLS] and [SEP].
-      first_segment_length: How many of them belong to segment A: [CLS] and the first [SEP] too.
-      is_random_next: Whether B was taken from a random place instead of following A.
+      masked_lm_prob: The share of all tokens to predict, 0 to 1.
+      max_predictions_per_seq: How many tokens to predict at most; one is predicted at least.
+      mask_unit: What is chosen as a whole: "token", "morpheme" or "word".
     """
 
-    input_ids: list[int]
-    token_units: bytes
-    first_segment_length: int
-    is_random_next: bool
+    masked_lm_prob: float
+    max_predictions_per_seq: int
+    mask_unit: str
 
 
-class Masker:
-    """Chooses the tokens to predict and hides them (section 3.1, task 1, of the BERT paper).
+@dataclasses.dataclass
+class Instances:
+    """The instances of documents, each as what it takes to put it together.
 
-    The original's create_masked_lm_predictions: of the chosen tokens 80% become [MASK], 10% stay,
-    10% become a random word of the vocabulary, its special tokens included.
+    Attributes:
+      is_masked: Whether tokens were chosen to be predicted.
+      first_starts: Where segment A starts in the ids of the documents; int64.
+      first_lengths: How many tokens it has; int32.
+      second_starts: Where segment B starts.
+      second_lengths: How many tokens it has.
+      random_next: Whether B is from a random place.
+      prediction_ends: Where the predictions of each instance end; int64.
+      positions: Of all predictions, ascending within each instance.
+      shown_ids: The ids that stand there.
     """
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        masked_lm_prob: float,
-        max_predictions_per_seq: int,
-        mask_unit: str,
-        rng: random.Random,
-    ) -> None:
-        """Sets up masking.
+    is_masked: bool
+    first_starts: np.ndarray
+    first_lengths: np.ndarray
+    second_starts: np.ndarray
+    second_lengths: np.ndarray
+    random_next: np.ndarray
+    prediction_ends: np.ndarray
+    positions: np.ndarray
+    shown_ids: np.ndarray
 
-        Args:
-          tokenizer: Gives the vocabulary, and the ids that continue a word.
-          masked_lm_prob: The share of all tokens to predict, 0 to 1.
-          max_predictions_per_seq: How many tokens to predict at most; one is predicted at least.
-          mask_unit: What is chosen as a whole: "token", "morpheme" or "word".
-          rng: Where the draws come from.
-        """
-        vocab = tokenizer.vocab
-        self._mask_id = vocab["[MASK]"]
-        self._special_ids = frozenset((vocab["[CLS]"], vocab["[SEP]"]))
-        self._continuation_ids = tokenizer.continuation_ids
-        # The order of the keys, not of the ids: they differ where a vocabulary repeats a line.
-        self._word_ids = list(vocab.values())
-        self._masked_lm_prob = masked_lm_prob
-        self._max_predictions = max_predictions_per_seq
-        self._start_bit = {"token": 0, "morpheme": MORPHEME_START, "word": WORD_START}[mask_unit]
-        self._rng = rng
-        self._shuffle_steps: list[tuple[int, int]] = []
+    def __len__(self) -> int:
+        return len(self.first_starts)
 
-    def mask(self, input_ids: list[int], units: bytes = b"") -> tuple[list[int], list[int]]:
-        """Hides some of `input_ids`, in place.
-
-        Args:
-          input_ids: The ids of an instance.
-          units: What starts with each of them; empty where the ids tell, or for mask_unit "token".
-
-        Returns:
-          The positions to predict, ascending, and the ids that stood there.
-        """
-        limit = min(
-            self._max_predictions, max(1, int(round(len(input_ids) * self._masked_lm_prob)))
-        )
-        if self._start_bit:
-            chosen = self._choose_units(input_ids, units, limit)
-        else:
-            chosen = self._choose_pieces(input_ids, limit)
-        uniform, random_index = self._rng.random, self._rng.randrange
-        originals = {}
-        for position in chosen:
-            originals[position] = input_ids[position]
-            if uniform() < 0.8:
-                input_ids[position] = self._mask_id
-            elif uniform() >= 0.5:
-                input_ids[position] = self._word_ids[random_index(len(self._word_ids))]
-        positions = sorted(originals)
-        return positions, [originals[position] for position in positions]
-
-    def _choose_pieces(self, input_ids: list[int], limit: int) -> list[int]:
-        special_ids = self._special_ids
-        candidates = [position for position, id_ in enumerate(input_ids) if id_ not in special_ids]
-        self._shuffle(candidates)
-        return candidates[:limit]
-
-    def _choose_units(self, input_ids: list[int], units: bytes, limit: int) -> list[int]:
-        special_ids, continuation_ids = self._special_ids, self._continuation_ids
-        start_bit = self._start_bit
-        words: list[list[int]] = []
-        for position, id_ in enumerate(input_ids):
-            if id_ in special_ids:
-                continue
-            continues = not units[position] & start_bit if units else id_ in continuation_ids
-            # A segment that lost its front may start with a continuation, which, where the ids
-            # tell, joins the word before the [SEP], as in the original.
-            if words and continues:
-                words[-1].append(position)
-            else:
-                words.append([position])
-        self._shuffle(words)
-        chosen: list[int] = []
-        for word in words:
-            if len(chosen) >= limit:
-                break
-            # A word that does not fit is passed over; a shorter one further on may.
-            if len(chosen) + len(word) <= limit:
-                chosen.extend(word)
-        return chosen
-
-    def _shuffle(self, items: list) -> None:
-        """Does what `rng.shuffle(items)` does, draw for draw, in under half the time."""
-        steps = self._shuffle_steps
-        if len(steps) < len(items) - 1:
-            # A place and the bits of its number plus one: what `rng` draws to find its partner.
-            steps = [(last, (last + 1).bit_length()) for last in range(len(items) - 1, 0, -1)]
-            self._shuffle_steps = steps
-        getrandbits = self._rng.getrandbits
-        for last, bits in steps[len(steps) + 1 - len(items) :]:
-            other = getrandbits(bits)
-            while other > last:
-                other = getrandbits(bits)
-            items[last], items[other] = items[other], items[last]
+    @property
+    def lengths(self) -> np.ndarray:
+        """How many tokens each has, [CLS] and both [SEP] included."""
+        return self.first_lengths + self.second_lengths + SPECIAL_TOKENS
 
 
-def create_training_instances(
-    documents: list[Document],
+def make_instances(
+    documents: Documents,
     tokenizer: Tokenizer,
-    masker: Masker,
+    masking: MaskingChoice | None,
     max_seq_length: int,
     dupe_factor: int,
     short_seq_prob: float,
-    rng: random.Random,
+    seed: int | str,
     progress: Callable[[int], object] | None = None,
-) -> Iterator[TrainingInstance]:
-    """Yields the instances of all documents, `dupe_factor` times with other choices.
+) -> tuple[Instances, array]:
+    """Makes the instances of all documents, `dupe_factor` times with other choices.
 
-    The original's create_training_instances, up to its last step: the caller shuffles what it
-    makes of the instances, by `rng.shuffle`, when all are there.
+    The original's create_training_instances.
 
     Args:
-      documents: Shuffled in place.
-      tokenizer: Gives the ids of [CLS] and [SEP].
-      masker: Draws from the same `rng`.
+      documents: What was read; complete.
+      tokenizer: Gives the vocabulary.
+      masking: How tokens are chosen to be predicted; None where instances are masked when they are
+        read. Then there are no draws for masks in between.
       max_seq_length: How many ids an instance has at most, 5 or more.
       dupe_factor: How many times to go through the documents.
       short_seq_prob: The share of documents that are cut into shorter instances, 0 to 1.
-      rng: Where the draws come from.
-      progress: Called with 1 after each document.
+      seed: Of all choices, as for `random.Random`.
+      progress: Called with the number of documents done since the last call.
+
+    Returns:
+      The instances, and the order in which the original writes them.
     """
-    for input_ids, first_length, units, is_random_next in _unmasked(
-        documents, tokenizer, max_seq_length, dupe_factor, short_seq_prob, rng, progress
-    ):
-        positions, labels = masker.mask(input_ids, units)
-        yield TrainingInstance(input_ids, first_length, positions, labels, is_random_next)
-
-
-def create_unmasked_instances(
-    documents: list[Document],
-    tokenizer: Tokenizer,
-    max_seq_length: int,
-    dupe_factor: int,
-    short_seq_prob: float,
-    rng: random.Random,
-    progress: Callable[[int], object] | None = None,
-) -> Iterator[UnmaskedInstance]:
-    """Yields the instances of all documents, to be masked when they are read.
-
-    They are made as those of `create_training_instances`, which has the arguments too, but with no
-    draws for masks in between.
-    """
-    id_count = max(tokenizer.vocab.values()) + 1
-    units_by_id = bytearray([WORD_START]) * id_count
-    for id_ in tokenizer.continuation_ids:
-        units_by_id[id_] = 0
-    special_ids = tokenizer.vocab["[CLS]"], tokenizer.vocab["[SEP]"]
-    for id_ in special_ids:
-        units_by_id[id_] = NEVER_MASKED
-    for input_ids, first_length, units, is_random_next in _unmasked(
-        documents, tokenizer, max_seq_length, dupe_factor, short_seq_prob, rng, progress
-    ):
-        if units:
-            token_units = bytes(
-                [
-                    NEVER_MASKED if id_ in special_ids else unit
-                    for id_, unit in zip(input_ids, units)
-                ]
-            )
-        else:
-            token_units = bytes(map(units_by_id.__getitem__, input_ids))
-        yield UnmaskedInstance(input_ids, token_units, first_length, is_random_next)
-
-
-def _unmasked(
-    documents: list[Document],
-    tokenizer: Tokenizer,
-    max_seq_length: int,
-    dupe_factor: int,
-    short_seq_prob: float,
-    rng: random.Random,
-    progress: Callable[[int], object] | None,
-) -> Iterator[tuple[list[int], int, bytes, bool]]:
-    """Yields (ids, length of the first segment, units, whether B is from a random place)."""
-    rng.shuffle(documents)
-    class_id, separator_id = tokenizer.vocab["[CLS]"], tokenizer.vocab["[SEP]"]
+    words = RandomWords(seed, (HIDDEN_CHANCE, STAYS_CHANCE, short_seq_prob))
+    max_tokens = max_seq_length - SPECIAL_TOKENS
+    masker = None
+    if masking:
+        masker = Masker(
+            tokenizer,
+            documents,
+            *masking,
+            max_tokens,
+            words,
+            hidden_chance=_HIDDEN,
+            stays_chance=_HALF,
+        )
+    order = array("q", range(len(documents)))
+    words.shuffle(order)
+    columns = _Columns(documents, tokenizer.vocab["[MASK]"], max_seq_length, masker)
+    pairs = _Pairs(documents, order, max_tokens, words, columns.add)
+    done = 0
     for _ in range(dupe_factor):
-        for index in range(len(documents)):
-            pairs = _segment_pairs(documents, index, max_seq_length - 3, short_seq_prob, rng)
-            for first, second, units, is_random_next in pairs:
-                input_ids = [class_id, *first, separator_id, *second, separator_id]
-                yield input_ids, len(first) + 2, units, is_random_next
-            if progress:
-                progress(1)
+        for place in range(len(order)):
+            pairs.make(place)
+            done += 1
+            if progress and not done % _DOCUMENTS_AT_ONCE:
+                progress(_DOCUMENTS_AT_ONCE)
+    if progress:
+        progress(done % _DOCUMENTS_AT_ONCE)
+    instances = columns.finish()
+    written_order = array("q", range(len(instances)))
+    words.shuffle(written_order)
+    return instances, written_order
 
 
-def _segment_pairs(
-    documents: Sequence[Document],
-    index: int,
-    max_tokens: int,
-    short_seq_prob: float,
-    rng: random.Random,
-) -> Iterator[tuple[array, array, bytes, bool]]:
-    """Yields (segment A, segment B, units, whether B is from a random place) of one document.
+class _Pairs:
+    """Makes pairs of segments: the original's create_instances_from_document."""
 
-    The units are those of the whole instance, special tokens included; empty where not kept.
+    def __init__(
+        self,
+        documents: Documents,
+        order: array,
+        max_tokens: int,
+        words: RandomWords,
+        add: Callable[[int, int, int, int, bool], object],
+    ) -> None:
+        """Takes what is needed.
 
-    The original's create_instances_from_document. Each pair has at most `max_tokens` tokens.
-    """
-    document = documents[index]
-    starts = document.starts
-    sentence_count = len(starts) - 1
-    target_length = max_tokens
-    if rng.random() < short_seq_prob:
-        target_length = rng.randint(2, max_tokens)
-    chunk = 0
-    while chunk < sentence_count:
-        # Whole sentences until the target is reached or the document ends.
-        chunk_end = _sentence_reaching(starts, chunk, target_length)
-        first_end = chunk + 1
-        if chunk_end - chunk >= 2:
-            first_end = chunk + rng.randint(1, chunk_end - chunk - 1)
-        first_start, first_stop = starts[chunk], starts[first_end]
-        is_random_next = chunk_end - chunk == 1 or rng.random() < 0.5
-        if is_random_next:
-            other = documents[_other_document(len(documents), index, rng)]
-            sentence = rng.randint(0, len(other.starts) - 2)
-            length_left = target_length - (first_stop - first_start)
-            last_sentence = _sentence_reaching(other.starts, sentence, length_left)
-            second_start, second_stop = other.starts[sentence], other.starts[last_sentence]
-            # The sentences that were to be B are put back.
-            chunk = first_end
-        else:
-            other = document
-            second_start, second_stop = first_stop, starts[chunk_end]
-            chunk = chunk_end
-        first_start, first_stop, second_start, second_stop = _truncate(
-            first_start, first_stop, second_start, second_stop, max_tokens, rng
-        )
-        yield (
-            document.ids[first_start:first_stop],
-            other.ids[second_start:second_stop],
-            _instance_units(
-                document.units[first_start:first_stop], other.units[second_start:second_stop]
-            ),
-            is_random_next,
-        )
+        Args:
+          documents: What was read.
+          order: That of the documents.
+          max_tokens: How many tokens a pair has at most.
+          words: Where the draws come from.
+          add: Called for each pair: where in the documents' ids the first segment starts and ends,
+            where the second does, and whether that is from a random place.
+        """
+        self._sentence_starts = documents.sentence_starts
+        self._document_starts = documents.document_starts
+        self._order = order
+        self._max_tokens = max_tokens
+        self._words = words
+        self._add = add
 
+    def make(self, place: int) -> None:
+        """Makes the pairs of the document at a place of the order."""
+        starts, words, max_tokens = self._sentence_starts, self._words, self._max_tokens
+        document = self._order[place]
+        chunk, document_end = self._document_starts[document], self._document_starts[document + 1]
+        target_length = max_tokens
+        if words.happens(_SHORT):
+            target_length = 2 + words.below(max_tokens - 1)
+        while chunk < document_end:
+            first_start, first_end = starts[chunk], chunk + 1
+            # Whole sentences until the target is reached or the document ends.
+            chunk_end = bisect_left(starts, first_start + target_length, first_end, document_end)
+            if chunk_end > first_end:
+                first_end += words.below(chunk_end - first_end)
+            first_stop = starts[first_end]
+            is_random_next = chunk_end == chunk + 1 or words.happens(_HALF)
+            if is_random_next:
+                sentence, other_end = self._random_sentence(place)
+                second_start = starts[sentence]
+                length_left = target_length - (first_stop - first_start)
+                second_stop = starts[
+                    bisect_left(starts, second_start + length_left, sentence + 1, other_end)
+                ]
+                # The sentences that were to be B are put back.
+                chunk = first_end
+            else:
+                second_start, second_stop = first_stop, starts[chunk_end]
+                chunk = chunk_end
+            excess = first_stop - first_start + second_stop - second_start - max_tokens
+            if excess > 0:
+                first_start, first_stop, second_start, second_stop = _truncate(
+                    first_start, first_stop, second_start, second_stop, excess, words
+                )
+            self._add(first_start, first_stop, second_start, second_stop, is_random_next)
 
-def _instance_units(first: bytearray, second: bytearray) -> bytes:
-    if not first:
-        return b""
-    # What is left of a word that lost its front is a word of its own.
-    segments = (_NEW_WORD + segment[1:] for segment in (first, second))
-    return b"".join((_NEW_WORD, _NEW_WORD.join(segments), _NEW_WORD))
-
-
-def _sentence_reaching(starts: array, sentence: int, length: int) -> int:
-    """Returns the end of the fewest sentences, at least one, that have `length` tokens."""
-    end = bisect_left(starts, starts[sentence] + length, sentence + 1)
-    return min(end, len(starts) - 1)
-
-
-def _other_document(count: int, index: int, rng: random.Random) -> int:
-    # With many documents one try nearly always does; with one, all ten end at itself.
-    for _ in range(10):
-        other = rng.randint(0, count - 1)
-        if other != index:
-            break
-    return other
+    def _random_sentence(self, place: int) -> tuple[int, int]:
+        """Draws a sentence of another document, and returns it and the end of that document."""
+        words, count = self._words, len(self._order)
+        # With many documents one try nearly always does; with one, all ten end at itself.
+        for _ in range(10):
+            other = words.below(count)
+            if other != place:
+                break
+        document = self._order[other]
+        start, end = self._document_starts[document], self._document_starts[document + 1]
+        return start + words.below(end - start), end
 
 
 def _truncate(
@@ -336,20 +218,124 @@ def _truncate(
     first_stop: int,
     second_start: int,
     second_stop: int,
-    max_tokens: int,
-    rng: random.Random,
+    excess: int,
+    words: RandomWords,
 ) -> tuple[int, int, int, int]:
-    """Takes tokens off the longer segment, at a random end each, until both fit.
+    """Takes `excess` tokens off, each off the longer segment and at a random end of it.
 
-    The original's truncate_seq_pair, one draw per token, on the bounds instead of the tokens.
+    The original's truncate_seq_pair. Which segment loses a token does not depend on the draws: at
+    first the longer one does, and when both are as long, they take turns.
     """
-    first_length, second_length = first_stop - first_start, second_stop - second_start
-    uniform = rng.random
-    while first_length + second_length > max_tokens:
-        if first_length > second_length:
-            first_length -= 1
-            first_start += uniform() < 0.5
-        else:
-            second_length -= 1
-            second_start += uniform() < 0.5
-    return first_start, first_start + first_length, second_start, second_start + second_length
+    difference = (first_stop - first_start) - (second_stop - second_start)
+    # With equal lengths the second is cut.
+    alone = min(excess, difference if difference > 0 else 1 - difference)
+    words.reserve(2 * excess)
+    start = words.position
+    turns, end = start + 2 * alone, start + 2 * excess
+    words.position = end
+    # A number below 0.5, a 1 here, takes a token off the front.
+    coins = words.chance(_HALF)
+    fronts = (
+        coins[start:turns:2].count(1) + coins[turns + 2 : end : 4].count(1),
+        coins[turns:end:4].count(1),
+    )
+    lost = (alone + (excess - alone) // 2, (excess - alone + 1) // 2)
+    if difference <= 0:
+        fronts, lost = fronts[::-1], lost[::-1]
+    first_start, second_start = first_start + fronts[0], second_start + fronts[1]
+    first_stop -= lost[0] - fronts[0]
+    second_stop -= lost[1] - fronts[1]
+    return first_start, first_stop, second_start, second_stop
+
+
+class _Columns:
+    """Takes instances one by one and keeps them in compact arrays."""
+
+    def __init__(
+        self, documents: Documents, mask_id: int, max_seq_length: int, masker: Masker | None
+    ) -> None:
+        self._ids = np.frombuffer(documents.ids, documents.ids.typecode)
+        self._mask_id = mask_id
+        self._masker = masker
+        self._segments: list[int] = []
+        self._random_next = bytearray()
+        # Those of `Instances`, but how many predictions each has in the place of where they end.
+        self._columns = [array(typecode) for typecode in ("q", "i", "q", "i", "B", "i")]
+        self._columns += [array("H" if max_seq_length <= 1 << 16 else "i")]
+        self._columns += [array(documents.ids.typecode)]
+
+    def add(
+        self,
+        first_start: int,
+        first_stop: int,
+        second_start: int,
+        second_stop: int,
+        is_random_next: bool,
+    ) -> None:
+        """Adds an instance of two segments of the documents' ids, and masks it."""
+        if self._masker:
+            self._masker.mask(first_start, first_stop, second_start, second_stop)
+        self._segments += (first_start, first_stop, second_start, second_stop)
+        self._random_next.append(is_random_next)
+        if len(self._random_next) == _INSTANCES_AT_ONCE:
+            self._compact()
+
+    def finish(self) -> Instances:
+        """Returns all."""
+        self._compact()
+        *columns, counts, positions, shown_ids = (
+            np.frombuffer(column, column.typecode) for column in self._columns
+        )
+        *columns, random_next = columns
+        return Instances(
+            self._masker is not None,
+            *columns,
+            random_next.view(np.bool_),
+            np.cumsum(counts, dtype=np.int64),
+            positions,
+            shown_ids,
+        )
+
+    def _compact(self) -> None:
+        bounds = np.array(self._segments, np.int64).reshape(-1, 4)
+        first_starts, second_starts = bounds[:, 0], bounds[:, 2]
+        first_lengths, second_lengths = bounds[:, 1] - first_starts, bounds[:, 3] - second_starts
+        values = (
+            first_starts,
+            first_lengths,
+            second_starts,
+            second_lengths,
+            np.frombuffer(self._random_next, np.uint8),
+            *self._predictions(first_starts, first_lengths, second_starts),
+        )
+        for column, more in zip(self._columns, values):
+            column.frombytes(more.astype(column.typecode).tobytes())
+        self._segments, self._random_next = [], bytearray()
+
+    def _predictions(
+        self, first_starts: np.ndarray, first_lengths: np.ndarray, second_starts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns how many each instance has, and of each the position and the id shown there."""
+        masker = self._masker
+        if masker is None:
+            return np.zeros(len(first_starts), np.int32), self._ids[:0], self._ids[:0]
+        counts = np.frombuffer(masker.counts, np.int32)
+        places = np.frombuffer(masker.places, np.int32)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        in_second = places >= first_lengths[rows]
+        # [CLS] comes before the first segment, [SEP] before the second.
+        positions = places + 1 + in_second
+        shown = np.full(len(places), self._mask_id, self._ids.dtype)
+        unchanged = np.frombuffer(masker.unchanged, np.int64)
+        second_offsets = second_starts - first_lengths
+        sources = (
+            places[unchanged]
+            + np.where(in_second, second_offsets[rows], first_starts[rows])[unchanged]
+        )
+        shown[unchanged] = self._ids[sources]
+        shown[np.frombuffer(masker.replaced, np.int64)] = np.frombuffer(
+            masker.replacements, np.int32
+        )
+        ascending = np.argsort(rows << 32 | positions)
+        masker.clear()
+        return counts, positions[ascending], shown[ascending]

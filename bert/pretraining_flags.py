@@ -112,6 +112,13 @@ flags.DEFINE_integer(
     lower_bound=1,
     upper_bound=2**20,
 )
+flags.DEFINE_bool(
+    "length_buckets",
+    False,
+    "Whether sequences of like lengths come together in a batch, which is then cut off where their "
+    "padding begins: the faster, the more padding there is. Must stay as it is over a run, or some "
+    "records are met twice or left out where it changes.",
+)
 flags.DEFINE_integer(
     "eval_batch_size",
     8,

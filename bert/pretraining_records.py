@@ -9,9 +9,10 @@ from absl import logging
 from deeq_bert.bert import record_info
 from deeq_bert.bert.dynamic_masking import DynamicMasking
 from deeq_bert.bert.phases import Phase
-from deeq_bert.bert.record_checks import check_records_match
+from deeq_bert.bert.record_checks import check_infos_match, check_records_match
 from deeq_bert.bert.record_files import RecordFiles, first_records
 from deeq_bert.bert.record_index import open_records
+from deeq_bert.bert.record_sets import check_record_sets
 from deeq_bert.bert.records import RecordSet
 from deeq_bert.bert.unmasked_records import check_record_kind, check_unmasked_records_match
 from deeq_bert.tokenizers.errors import InputError
@@ -79,16 +80,21 @@ class RecordOpener:
         self._progress = progress
 
     def check_first_records(self, phase: Phase, files: RecordFiles) -> None:
-        """Looks at a few records of a phase, before all are read.
+        """Looks at a few records of a phase and at what stands beside all, before all are read.
 
         Raises:
-          InputError: They do not fit the phase or each other.
+          InputError: They do not fit the phase or each other, or shards are missing.
         """
         infos = record_info.known_infos(files.all)
         for paths in files:
             if paths:
                 with first_records(paths) as records:
                     self._check(records, phase, infos)
+        lengths = {"max_seq_length": phase.max_seq_length}
+        if not self._masks:
+            lengths["max_predictions_per_seq"] = phase.max_predictions_per_seq
+        check_infos_match(infos, self._masks is not None, **lengths)
+        check_record_sets(files.all, infos)
 
     def open_phase(self, phase: Phase, files: RecordFiles) -> PhaseRecords:
         """Opens the records of a phase.

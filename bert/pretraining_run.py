@@ -1,19 +1,25 @@
 """What a pre-training run computes with: the model, its optimizer, the devices and the batches."""
 
 import contextlib
+import functools
 import math
-from collections.abc import Iterator
+import statistics
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from deeq_bert.bert import distribution, heads, loss_scaling, optimization, pretraining
+from deeq_bert.bert import distribution, heads, loss_scaling, meters, optimization, pretraining
 from deeq_bert.bert.config import BertConfig
 from deeq_bert.bert.held_out import HeldOutRecords
 from deeq_bert.bert.input_pipeline import RecordBatches
+from deeq_bert.bert.length_buckets import Bucket
 from deeq_bert.bert.phases import Phase
 from deeq_bert.bert.pretraining_records import PhaseRecords
 from deeq_bert.bert.records import RecordSet
-from deeq_bert.bert.train_step import Batch, TrainStep, make_train_step
+from deeq_bert.bert.train_step import Batch, Metrics, TrainStep, make_train_step
+
+# A mean over so many examples is known to one or two in a hundred.
+_EXAMPLES_FOR_A_MEAN = 4096
 
 
 class PretrainingRun:
@@ -33,6 +39,7 @@ class PretrainingRun:
         jit_compile: bool,
         optimizer: str,
         seed: int,
+        length_buckets: bool = False,
     ):
         """Creates all variables.
 
@@ -44,9 +51,12 @@ class PretrainingRun:
           jit_compile: Whether XLA compiles the forward and the backward pass.
           optimizer: "adam" or "lamb".
           seed: See the attribute.
+          length_buckets: Whether training batches are of sequences of like lengths, without their
+            padding; see `length_buckets`.
         """
         self.strategy = strategy
         self.seed = seed
+        self._length_buckets = length_buckets
         self._jit_compile = jit_compile
         with strategy.scope():
             self.model = heads.PretrainingModel(config, seed, tf.dtypes.as_dtype(dtype))
@@ -85,6 +95,10 @@ class PretrainingRun:
 
     def train_step(self, phase: Phase, global_batch: int) -> TrainStep:
         """Returns what makes the steps of a phase."""
+        make = functools.partial(self._make_train_step, phase, global_batch)
+        return _step_by_length(self.strategy, make) if self._length_buckets else make()
+
+    def _make_train_step(self, phase: Phase, global_batch: int) -> TrainStep:
         return make_train_step(
             self.strategy,
             list(self.model.variables.values()),
@@ -104,11 +118,28 @@ class PretrainingRun:
 
     @contextlib.contextmanager
     def batches(
-        self, phase: Phase, records: PhaseRecords, global_batch: int, position: int
+        self,
+        phase: Phase,
+        records: PhaseRecords,
+        global_batch: int,
+        position: int,
+        full_length: bool = False,
     ) -> Iterator[Iterator[Batch]]:
-        """Opens the distributed batches of a phase from a position in its records on."""
+        """Opens the distributed batches of a phase from a position in its records on.
+
+        Args:
+          phase: The phase.
+          records: Its records.
+          global_batch: Sequences in each.
+          position: The number of records consumed before the first.
+          full_length: Whether they are as long as sequences may be, length buckets or not.
+        """
         batches = self._record_batches(records.train, phase, records).for_training(
-            global_batch, position, self.seed, distribution.local_rows(self.strategy, global_batch)
+            global_batch,
+            position,
+            self.seed,
+            distribution.local_rows(self.strategy, global_batch),
+            self._length_buckets and not full_length,
         )
         try:
             yield distribution.distribute(self.strategy, batches)
@@ -129,6 +160,23 @@ class PretrainingRun:
                 ),
             ),
             records.held_out_text,
+        )
+
+    def flops_per_sequence(
+        self,
+        phase: Phase,
+        records: PhaseRecords,
+        global_batch: int,
+        full_length: bool = False,
+    ) -> float:
+        """Returns the operations that training on a sequence takes, in the mean; see `batches`."""
+        sizes = [Bucket(phase.max_seq_length, phase.max_predictions_per_seq)]
+        if self._length_buckets and not full_length:
+            sizes = self._record_batches(records.train, phase, records).first_buckets(
+                global_batch, _EXAMPLES_FOR_A_MEAN, self.seed
+            )
+        return statistics.fmean(
+            meters.training_flops_per_sequence(self.config, *size) for size in sizes
         )
 
     @contextlib.contextmanager
@@ -159,3 +207,23 @@ class PretrainingRun:
             self.config.vocab_size,
             of.masking,
         )
+
+
+def _step_by_length(strategy: tf.distribute.Strategy, make: Callable[[], TrainStep]) -> TrainStep:
+    """Returns what makes steps of batches of several lengths, each length in a graph of its own.
+
+    One graph for all of them would take the place of the first one's only at the second length,
+    and rounds otherwise: a run that goes on would no longer be the same bit for bit.
+    """
+    graphs: dict[int, Callable[..., Metrics]] = {}
+
+    def step(batch: Batch, step: int | tf.Tensor, stop_vote: float | tf.Tensor = 0.0) -> Metrics:
+        with tf.device("/cpu:0"):
+            arguments = batch, tf.cast(step, tf.int64), tf.cast(stop_vote, tf.float32)
+        length = strategy.experimental_local_results(batch["input_ids"])[0].shape[1]
+        if length not in graphs:
+            # Traced here and not by a call: TensorFlow warns of calls that trace again and again.
+            graphs[length] = tf.function(make(), autograph=False).get_concrete_function(*arguments)
+        return graphs[length](*arguments)
+
+    return step

@@ -32,6 +32,11 @@ from deeq_bert.tokenizers.errors import InputError
 _BASELINE_BATCHES, _BASELINE_BATCH = 200, 100
 # The steps that look for the largest batch are only made to see whether they can be made.
 _SEARCH_SECONDS = 0.0
+# What it means that a setting has changed, where that is not plain.
+_CONSEQUENCES = {
+    "length_buckets": " Of the next records some have been seen in this pass, and some before them "
+    "are left out; of the rest each comes once.",
+}
 
 
 class HeldOutSettings(NamedTuple):
@@ -165,9 +170,10 @@ class PretrainingSession:
     def plan(self, seconds: float) -> list[PhasePlan]:
         """Times steps of every phase at several batch sizes, for about so many seconds each.
 
-        The variables are others afterwards.
+        Sequences are of the full length, length buckets or not. The variables are others
+        afterwards.
         """
-        plans = []
+        plans, run = [], self._run
         for number, phase in enumerate(self._schedule):
             parts = phase.gradient_accumulation_steps
             given = phase.train_batch_size or self._find_batch(number)
@@ -178,7 +184,7 @@ class PretrainingSession:
                     len(self._records[number].train),
                     given,
                     try_batches(candidate_batches(given, self._replicas, parts), probe),
-                    self._flops(phase),
+                    run.flops_per_sequence(phase, self._records[number], given, full_length=True),
                 )
             )
         return plans
@@ -187,7 +193,7 @@ class PretrainingSession:
         """Makes real steps of a phase, which change the variables; see `probing.time_steps`."""
         phase, records = self._schedule[phase_number], self._records[phase_number]
         train_step = self._run.train_step(phase, global_batch)
-        with self._run.batches(phase, records, global_batch, 0) as batches:
+        with self._run.batches(phase, records, global_batch, 0, full_length=True) as batches:
             return time_steps(train_step, batches, global_batch, self._devices, seconds)
 
     def _start(
@@ -211,7 +217,11 @@ class PretrainingSession:
             for name, value in settings.items():
                 if state.get(name, value) != value:
                     logging.warning(
-                        "Going on with %s = %s; it was %s before.", name, value, state[name]
+                        "Going on with %s = %s; it was %s before.%s",
+                        name,
+                        value,
+                        state[name],
+                        _CONSEQUENCES.get(name, ""),
                     )
         distribution.agree(self._run.strategy, "the checkpoint to go on from", progress.step)
         place = json.dumps([settings, progress.phase, progress.examples, len(self._schedule)])
@@ -259,14 +269,15 @@ class PretrainingSession:
             checkpoints.save_first(progress)
         reporter.begin(
             meters.Throughput(
-                self._flops(phase),
+                run.flops_per_sequence(phase, records, global_batch),
                 global_batch,
                 self._replicas,
                 *meter,
                 seconds_before=reporter.seconds_spent or self._seconds_before(progress),
                 flops_of_later_phases=sum(
-                    self._flops(later) * later.num_train_steps * (later.train_batch_size or 0)
-                    for later in self._schedule[number + 1 :]
+                    run.flops_per_sequence(later, of_later, batch) * batch * later.num_train_steps
+                    for later, of_later in zip(self._schedule, self._records)
+                    if later.first_step > phase.first_step and (batch := later.train_batch_size)
                 ),
             )
         )
@@ -293,11 +304,6 @@ class PretrainingSession:
             lambda position: run.batches(phase, records, global_batch, position),
             evaluation,
             lambda: self._begin_next_phase(progress),
-        )
-
-    def _flops(self, phase: Phase) -> float:
-        return meters.training_flops_per_sequence(
-            self._run.config, phase.max_seq_length, phase.max_predictions_per_seq
         )
 
     def _seconds_before(self, progress: Progress) -> float:

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from deeq_bert.bert.examples import FEATURE_NAMES, decode_example
+from deeq_bert.bert.record_info import info_path
 from deeq_bert.bert.records import RecordSet
 from deeq_bert.tokenizers.errors import InputError
 
@@ -121,3 +123,34 @@ def value_limits(max_seq_length: int, vocab_size: int) -> dict[str, int]:
         "masked_lm_positions": max_seq_length,
         "next_sentence_labels": 2,
     }
+
+
+def check_infos_match(
+    infos: Mapping[str, Mapping[str, Any]], dynamic: bool, **lengths: int
+) -> None:
+    """Stops where what stands beside files of records says that they do not fit the flags.
+
+    Args:
+      infos: What is known of the records, by file (see `record_info.known_infos`).
+      dynamic: Whether masks are to be drawn when they are read.
+      **lengths: By flag, what its value is: max_seq_length and, for masked records,
+        max_predictions_per_seq.
+
+    Raises:
+      InputError: They do not; names the file and the flag.
+    """
+    for path, info in infos.items():
+        unmasked = info.get("dynamic_masking")
+        if isinstance(unmasked, bool) and unmasked != dynamic:
+            raise InputError(
+                f"{info_path(path)} says that {path} was made "
+                f"{'with' if unmasked else 'without'} --dynamic_masking. Give the flag here "
+                "if and only if all records were made with it."
+            )
+        for flag, value in lengths.items():
+            found = info.get(flag)
+            if isinstance(found, int) and found != value:
+                raise InputError(
+                    f"{info_path(path)} says that {path} was made with --{flag}={found}, but "
+                    f"--{flag} is {value}. Give --{flag}={found}, or leave that file out."
+                )

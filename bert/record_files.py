@@ -51,9 +51,9 @@ def find_record_files(phase: Phase, train: bool, held_out: bool) -> RecordFiles:
     """
     train_files = held_out_files = None
     if train or not phase.eval_input_file:
-        train_files = held_out_files = _find("input_file", phase.input_file)
+        train_files = held_out_files = find_files("input_file", phase.input_file)
     if phase.eval_input_file and held_out:
-        held_out_files = _find("eval_input_file", phase.eval_input_file)
+        held_out_files = find_files("eval_input_file", phase.eval_input_file)
     return RecordFiles(train_files, held_out_files)
 
 
@@ -72,7 +72,16 @@ def first_records(files: Sequence[str]) -> RecordSet:
     return RecordSet(paths, [_DATA_OFFSET] * len(paths), lengths, [FileScan(1)] * len(paths))
 
 
-def _find(flag: str, patterns: str) -> list[str]:
+def find_files(flag: str, patterns: str) -> list[str]:
+    """Finds files of records, and leaves out what stands beside them (see `record_info`).
+
+    Args:
+      flag: The flag that names them.
+      patterns: Its value.
+
+    Raises:
+      InputError: There are none, or one is no regular file.
+    """
     files, unmatched = expand_patterns(patterns)
     if not files:
         raise InputError(

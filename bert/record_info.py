@@ -6,8 +6,9 @@ Records of other programs have no such file, and are used without.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from deeq_bert.tokenizers.contract import (
     FILE_NAME,
@@ -23,6 +24,7 @@ from deeq_bert.tokenizers.files import write_atomically
 VOCABULARY_KEYS = ("vocab_file", "vocab_size", "vocab_sha256")
 
 _SUFFIX = ".json"
+_SHARD = re.compile(r"(?s)(.+)-([0-9]{5,})-of-([0-9]{5,})")
 _MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -39,15 +41,19 @@ def encode_info(info: dict[str, Any]) -> bytes:
 def without_info_files(files: Iterable[str]) -> list[str]:
     """Returns `files` less those that are information about others of them.
 
-    A pattern such as train* finds both.
+    A pattern such as train* finds both, and what is known of a set beside its shards, also of those
+    that are not there any more.
     """
     files = list(files)
     present = set(files)
-    return [
-        path
-        for path in files
-        if not (path.endswith(_SUFFIX) and path.removesuffix(_SUFFIX) in present)
-    ]
+    present.update(shard.set_path for shard in map(shard_name, files) if shard)
+
+    def is_info(path: str) -> bool:
+        about = path.removesuffix(_SUFFIX)
+        shard = shard_name(about)
+        return about != path and (about in present or bool(shard and shard.set_path in present))
+
+    return [path for path in files if not is_info(path)]
 
 
 def read_info(record_file: str) -> dict[str, Any] | None:
@@ -56,6 +62,12 @@ def read_info(record_file: str) -> dict[str, Any] | None:
     Raises:
       InputError: The information cannot be read.
     """
+    info = _load_info(record_file)
+    # Records that were put in the place of others since.
+    return info if info and info.get("bytes") == os.path.getsize(record_file) else None
+
+
+def _load_info(record_file: str) -> dict[str, Any] | None:
     path = info_path(record_file)
     try:
         if not os.path.exists(path):
@@ -72,8 +84,7 @@ def read_info(record_file: str) -> dict[str, Any] | None:
             f"{path} does not say how {record_file} was made, as create_pretraining_data.py writes "
             "it. Restore it, or remove it to use the records without."
         )
-    # Records that were put in the place of others since.
-    return info if info.get("bytes") == os.path.getsize(record_file) else None
+    return info
 
 
 def known_infos(record_files: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -161,3 +172,39 @@ def hand_on_tokenizer(info: Mapping[str, Any], folder: str) -> None:
         if hashlib.sha256(vocabulary).hexdigest() == contract.get("vocab_sha256"):
             write_atomically(os.path.join(folder, os.path.basename(name)), vocabulary)
     write_contract_file(os.path.join(folder, FILE_NAME), contract)
+
+
+class ShardName(NamedTuple):
+    """What the name of a shard, NAME-00003-of-00010, tells.
+
+    Attributes:
+      set_path: The path without its end.
+      number: Which of the set it is, counted from 0.
+      count: How many there are.
+    """
+
+    set_path: str
+    number: int
+    count: int
+
+
+def shard_name(path: str) -> ShardName | None:
+    """Returns what the name of a shard tells; None for a file that is by itself."""
+    match = _SHARD.fullmatch(path)
+    if match is None or int(match[2]) >= int(match[3]):
+        return None
+    return ShardName(match[1], int(match[2]), int(match[3]))
+
+
+def shard_path(shard: ShardName) -> str:
+    """Returns the path of a shard."""
+    return f"{shard.set_path}-{shard.number:05d}-of-{shard.count:05d}"
+
+
+def read_set_info(set_path: str) -> dict[str, Any] | None:
+    """Reads what is known of a set of shards as a whole; None where there is nothing.
+
+    Raises:
+      InputError: The information cannot be read.
+    """
+    return _load_info(set_path)

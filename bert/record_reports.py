@@ -1,14 +1,13 @@
 """What create_pretraining_data.py tells of the text it read and the records it made of it."""
 
-import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from absl import logging
 
 from deeq_bert.bert.documents import TextCounts
 from deeq_bert.bert.examples import decode_example
-from deeq_bert.bert.instances import TrainingInstance, UnmaskedInstance
+from deeq_bert.bert.record_making import RecordCounts
 from deeq_bert.tokenizers.base import Tokenizer
 
 # A larger share of [UNK] tells that text and vocabulary do not belong together.
@@ -16,20 +15,7 @@ _MAX_UNKNOWN_SHARE = 0.05
 
 _LOGGED_EXAMPLES = 20
 
-
-@dataclasses.dataclass
-class RecordCounts:
-    """What the instances add up to."""
-
-    count: int = 0
-    tokens: int = 0
-    random_next: int = 0
-
-    def add(self, instance: TrainingInstance | UnmaskedInstance) -> None:
-        """Counts an instance."""
-        self.count += 1
-        self.tokens += len(instance.input_ids)
-        self.random_next += instance.is_random_next
+_FEW_DOCUMENTS = 100
 
 
 def warn_of_unknown_tokens(counts: TextCounts, is_lower_cased_hangul: bool) -> None:
@@ -61,16 +47,8 @@ def log_first_examples(examples: Iterable[bytes], tokenizer: Tokenizer) -> None:
             logging.info("%s: %s", name, " ".join(map(str, values)))
 
 
-def log_summary(
-    text: TextCounts,
-    records: RecordCounts,
-    max_seq_length: int,
-    output_files: Sequence[str],
-    input_bytes: int,
-    seconds: float,
-) -> None:
-    """Logs what was read and written, and how fast."""
-    padding_share = 1 - records.tokens / (records.count * max_seq_length)
+def log_text(text: TextCounts) -> None:
+    """Logs what was read."""
     # After the examples, the warning given while reading is far up.
     logging.log(
         logging.WARNING if text.unknown_share > _MAX_UNKNOWN_SHARE else logging.INFO,
@@ -80,13 +58,22 @@ def log_summary(
         text.tokens,
         100 * text.unknown_share,
     )
+
+
+def log_records(counts: RecordCounts, max_seq_length: int, outputs: str) -> None:
+    """Logs what was written, and where."""
+    padding_share = 1 - counts.instance_tokens / (counts.records * max_seq_length)
     logging.info(
         "Wrote %d total instances to %s: %.1f%% padding, %.1f%% random next.",
-        records.count,
-        ", ".join(output_files),
+        counts.records,
+        outputs,
         100 * padding_share,
-        100 * records.random_next / records.count,
+        100 * counts.random_next / counts.records,
     )
+
+
+def log_speed(input_bytes: int, seconds: float) -> None:
+    """Logs how fast it went."""
     megabytes = input_bytes / 1e6
     logging.info(
         "Took %.1f seconds: %.2f MB of text, %.2f MB/s.", seconds, megabytes, megabytes / seconds
@@ -100,10 +87,21 @@ def warn_of_next_sentences(text: TextCounts, records: RecordCounts) -> None:
             "The text is a single document, so that random next sentences come from it too and may "
             "be the true ones. Put a blank line between documents."
         )
-    if records.random_next in (0, records.count):
+    if records.random_next in (0, records.records):
         logging.warning(
             "%s instance has a random next sentence, so that next-sentence prediction learns "
             "nothing. Expected about half: give documents of several sentences each, a sentence a "
             "line, a blank line only between documents.",
             "No" if records.random_next == 0 else "Every",
+        )
+
+
+def warn_of_few_documents(documents: float) -> None:
+    """Tells where shards have so few documents that the same random next sentences come often."""
+    if documents < _FEW_DOCUMENTS:
+        logging.warning(
+            "A shard has %.1f documents on average, and random next sentences come from these. "
+            "Lower --num_shards, so that there are %d at least.",
+            documents,
+            _FEW_DOCUMENTS,
         )

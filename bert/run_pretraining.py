@@ -68,6 +68,7 @@ _RUN_FLAGS = (
     "mask_unit",
     "masked_lm_prob",
     "random_seed",
+    "length_buckets",
 )
 # How long --plan times steps at each batch size, in seconds.
 _PLAN_SECONDS = 3.0
@@ -221,7 +222,13 @@ def _run(
                     )
             distribution.check_global_batch("eval_batch_size", FLAGS.eval_batch_size, replicas)
             run = pretraining_run.PretrainingRun(
-                config, strategy, FLAGS.dtype, FLAGS.use_xla, FLAGS.optimizer, FLAGS.random_seed
+                config,
+                strategy,
+                FLAGS.dtype,
+                FLAGS.use_xla,
+                FLAGS.optimizer,
+                FLAGS.random_seed,
+                FLAGS.length_buckets,
             )
             if FLAGS.plan:
                 _plan(run, schedule, opened, devices)
@@ -400,6 +407,10 @@ def _plan(
         ):
             print(line)
     print(plan.total_line(plans, replicas, FLAGS.price_per_gpu_hour))
+    if FLAGS.length_buckets:
+        print(
+            "These are steps of full sequences; --length_buckets makes those with padding faster."
+        )
 
 
 if __name__ == "__main__":

@@ -30,8 +30,10 @@ COMMAND_LINE = (
     "bert/classifier_flags.py",
     "bert/fine_tuning_flags.py",
     "bert/pretraining_flags.py",
+    "bert/record_flags.py",
     "bert/squad_flags.py",
     "bert/tpu_flags.py",
+    "corpus/cleaning_flags.py",
     "tokenizers/command_line.py",
     "tokenizers/tokenizer_flags.py",
 )

@@ -5,11 +5,15 @@ A plug-in subclasses `Tokenizer` and registers, under the entry-point group
 """
 
 import abc
+import collections
 import dataclasses
+import itertools
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from deeq_bert.tokenizers.analyzers.base import AnalyzerSettings
+from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.vocabulary import load_vocab
 
 # Bits that say what begins with a token.
@@ -71,6 +75,20 @@ class TokenizedLine(NamedTuple):
     units: bytes
 
 
+class TokenizedLines(NamedTuple):
+    """Several lines, end to end.
+
+    Attributes:
+      ids: The ids of all tokens; an array of type "i".
+      counts: How many of them each line has; likewise.
+      units: As in `TokenizedLine`, for all tokens.
+    """
+
+    ids: array
+    counts: array
+    units: bytes
+
+
 class Tokenizer(abc.ABC):
     """Text to tokens and ids.
 
@@ -113,6 +131,40 @@ class Tokenizer(abc.ABC):
         for line in lines:
             encoding = self.encode(line)
             yield TokenizedLine(encoding.ids, encoding.units)
+
+    def tokenize_blocks(self, blocks: Iterable[list[str]]) -> Iterator[TokenizedLines]:
+        """Yields ids and units of the lines of each block, in order; blocks may be read ahead.
+
+        Raises:
+          InputError: This tokenizer did not give one result for each line.
+        """
+        sizes: collections.deque[int] = collections.deque()
+
+        def lines() -> Iterator[str]:
+            for block in blocks:
+                sizes.append(len(block))
+                yield from block
+
+        tokenized = self.tokenize_lines(lines())
+        for line in tokenized:
+            if not sizes:
+                break
+            size = sizes.popleft()
+            some = [line, *itertools.islice(tokenized, size - 1)]
+            if len(some) < size:
+                break
+            ids = array("i", itertools.chain.from_iterable(line.ids for line in some))
+            units = b"".join([line.units for line in some])
+            if units and len(units) != len(ids):
+                break
+            yield TokenizedLines(ids, array("i", [len(line.ids) for line in some]), units)
+        else:
+            if not sizes and not any(True for _ in blocks):
+                return
+        raise InputError(
+            f"The tokenizer {type(self).__name__} did not give one result for each line, which is "
+            "a fault in it. Choose another --tokenizer."
+        )
 
     def decode(self, ids: Iterable[int]) -> str:
         """Returns readable text for `ids`, as near to the original as can be told."""

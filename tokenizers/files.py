@@ -49,22 +49,42 @@ def read_lines(path: str) -> Iterator[str]:
             number = 0
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
-                if len(line) > MAX_LINE_BYTES:
-                    raise InputError(
-                        f"{path}, line {number}: longer than {MAX_LINE_BYTES:,} bytes; expected "
-                        "text with one sentence a line. Split the line, or give another file."
-                    )
-                try:
-                    text = line.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    raise InputError(
-                        f"{path}, line {number}: not UTF-8 (byte {error.start + 1} of the line is "
-                        f"0x{line[error.start]:02x}). Convert the file, for instance with "
-                        "`iconv -f cp949 -t utf-8`, or mend the line."
-                    ) from None
-                yield text.rstrip("\n").replace("\r", "")
+                yield decode_line(line, path, number)
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def decode_line(line: bytes, path: str, number: int, unit: str = "line") -> str:
+    """Returns the text of a line that was read as bytes, by the rules of `read_lines`.
+
+    Args:
+      line: The line, with its end, of which up to MAX_LINE_BYTES + 1 bytes were read.
+      path: The file it stands in, for errors.
+      number: Where in the file.
+      unit: What `number` counts.
+
+    Raises:
+      InputError: The line is not UTF-8 or is over MAX_LINE_BYTES long.
+    """
+    if len(line) > MAX_LINE_BYTES:
+        raise long_line_error(path, number, unit)
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}, {unit} {number}: not UTF-8 (byte {error.start + 1} of the line is "
+            f"0x{line[error.start]:02x}). Convert the file, for instance with "
+            "`iconv -f cp949 -t utf-8`, or mend the line."
+        ) from None
+    return text.rstrip("\n").replace("\r", "")
+
+
+def long_line_error(path: str, number: int, unit: str = "line") -> InputError:
+    """Returns the error for a line over MAX_LINE_BYTES long (see `decode_line`)."""
+    return InputError(
+        f"{path}, {unit} {number}: longer than {MAX_LINE_BYTES:,} bytes; expected text with one "
+        "sentence a line. Split the line, or give another file."
+    )
 
 
 def make_parent_folder(path: str) -> None:

@@ -1,10 +1,16 @@
 """The original's tokenizer from text to ids: basic tokenization, then WordPiece."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from deeq_bert.tokenizers.base import WORD_START, Encoding, TokenizedLine, Tokenizer
+from deeq_bert.tokenizers.base import (
+    WORD_START,
+    Encoding,
+    TokenizedLine,
+    TokenizedLines,
+    Tokenizer,
+)
 from deeq_bert.tokenizers.characters import CLEANED, convert_to_unicode
 from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.vocabulary import UNK
@@ -98,6 +104,13 @@ class FullTokenizer(Tokenizer):
         for line in lines:
             yield TokenizedLine(self.text_to_ids(line), b"")
 
+    def tokenize_blocks(self, blocks: Iterable[list[str]]) -> Iterator[TokenizedLines]:
+        """Yields the ids of the lines of each block, without units: the tokens tell them."""
+        for lines in blocks:
+            ids, counts = self._encoder.encode_lines(lines)
+            self._check_known(ids)
+            yield TokenizedLines(ids, counts, b"")
+
     def decode(self, ids: Iterable[int]) -> str:
         """Returns the words of `ids` with blanks between them."""
         return " ".join(self.convert_ids_to_tokens(ids)).replace(f" {CONTINUATION}", "")
@@ -106,7 +119,7 @@ class FullTokenizer(Tokenizer):
         """Returns whether text is lower-cased."""
         return {"do_lower_case": self.basic_tokenizer.do_lower_case}
 
-    def _check_known(self, ids: list[int]) -> None:
+    def _check_known(self, ids: Sequence[int]) -> None:
         if UNK not in self.vocab and NO_ID in ids:
             raise InputError(
                 f"The vocabulary {self.vocab_file} has no {UNK}, and the text has words that need "

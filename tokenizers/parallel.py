@@ -2,26 +2,33 @@
 
 import collections
 import contextlib
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 
-from deeq_bert.tokenizers.base import TokenizedLine, Tokenizer
-from deeq_bert.tokenizers.errors import InputError
+from deeq_bert.tokenizers.base import TokenizedLine, TokenizedLines, Tokenizer
 from deeq_bert.tokenizers.processes import map_in_processes
 
 # About 30 KB of Korean: enough to make the way to another process cheap, and little enough to
 # keep all workers busy until near the end.
-_CHUNK_CHARACTERS = 12_000
-_CHUNK_LINES = 4_000
-
-# The ids of a chunk of lines, how many each line has, the units, and how many each line has.
-_TokenizedChunk = tuple[array, array, bytes, array]
+_BLOCK_CHARACTERS = 12_000
+_BLOCK_LINES = 4_000
 
 
 def tokenize_lines(
     tokenizer_factory: Callable[[], Tokenizer], lines: Iterable[str], num_workers: int
 ) -> Iterator[tuple[str, TokenizedLine]]:
-    """Yields each line with its tokens, in order; the ids are an `array` of type "i".
+    """Yields each line with its tokens, in order (see `tokenize_blocks`)."""
+    with contextlib.closing(tokenize_blocks(tokenizer_factory, lines, num_workers)) as blocks:
+        for some_lines, (ids, counts, units) in blocks:
+            end = 0
+            for line, count in zip(some_lines, counts):
+                start, end = end, end + count
+                yield line, TokenizedLine(ids[start:end], units[start:end])
+
+
+def tokenize_blocks(
+    tokenizer_factory: Callable[[], Tokenizer], lines: Iterable[str], num_workers: int
+) -> Iterator[tuple[list[str], TokenizedLines]]:
+    """Yields some lines at a time with their tokens, in order.
 
     Args:
       tokenizer_factory: Makes a tokenizer in each process, which is closed after the last line; a
@@ -37,39 +44,41 @@ def tokenize_lines(
     return _tokenize_here(tokenizer_factory, lines)
 
 
+def tokenize_blocks_by(
+    tokenizer: Tokenizer, lines: Iterable[str]
+) -> Iterator[tuple[list[str], TokenizedLines]]:
+    """Does the same in this process, by a tokenizer that stays open."""
+    waiting: collections.deque[list[str]] = collections.deque()
+    for block in tokenizer.tokenize_blocks(_remember(_blocks(lines), waiting)):
+        yield waiting.popleft(), block
+
+
 def _tokenize_here(
     tokenizer_factory: Callable[[], Tokenizer], lines: Iterable[str]
-) -> Iterator[tuple[str, TokenizedLine]]:
-    # The tokenizer reads ahead.
-    waiting: collections.deque[str] = collections.deque()
-    lines = _remember(lines, waiting)
+) -> Iterator[tuple[list[str], TokenizedLines]]:
     tokenizer = tokenizer_factory()
     try:
-        for ids, units in tokenizer.tokenize_lines(lines):
-            if not waiting:
-                raise InputError(_miscount(tokenizer))
-            yield waiting.popleft(), TokenizedLine(array("i", ids), units)
-        if waiting or any(True for _ in lines):
-            raise InputError(_miscount(tokenizer))
+        yield from tokenize_blocks_by(tokenizer, lines)
     finally:
         tokenizer.close()
 
 
 def _tokenize_in_processes(
     tokenizer_factory: Callable[[], Tokenizer], lines: Iterable[str], num_workers: int
-) -> Iterator[tuple[str, TokenizedLine]]:
+) -> Iterator[tuple[list[str], TokenizedLines]]:
     waiting: collections.deque[list[str]] = collections.deque()
-    chunks = map_in_processes(
-        _tokenize_chunk, tokenizer_factory, _remember(_chunks(lines), waiting), num_workers
+    tokenized = map_in_processes(
+        _tokenize_block, tokenizer_factory, _remember(_blocks(lines), waiting), num_workers
     )
     # Closed by name, so that the processes end at once with this generator.
-    with contextlib.closing(chunks):
-        for ids, id_counts, units, unit_counts in chunks:
-            id_end = unit_end = 0
-            for line, id_count, unit_count in zip(waiting.popleft(), id_counts, unit_counts):
-                id_start, id_end = id_end, id_end + id_count
-                unit_start, unit_end = unit_end, unit_end + unit_count
-                yield line, TokenizedLine(ids[id_start:id_end], units[unit_start:unit_end])
+    with contextlib.closing(tokenized):
+        for block in tokenized:
+            yield waiting.popleft(), block
+
+
+def _tokenize_block(tokenizer: Tokenizer, lines: list[str]) -> TokenizedLines:
+    (tokenized,) = tokenizer.tokenize_blocks([lines])
+    return tokenized
 
 
 def _remember(items: Iterable, memory: collections.deque) -> Iterator:
@@ -78,36 +87,14 @@ def _remember(items: Iterable, memory: collections.deque) -> Iterator:
         yield item
 
 
-def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
-    chunk: list[str] = []
+def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:
+    block: list[str] = []
     characters = 0
     for line in lines:
-        chunk.append(line)
+        block.append(line)
         characters += len(line)
-        if characters >= _CHUNK_CHARACTERS or len(chunk) == _CHUNK_LINES:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk
-
-
-def _tokenize_chunk(tokenizer: Tokenizer, lines: list[str]) -> _TokenizedChunk:
-    tokenized = list(tokenizer.tokenize_lines(lines))
-    if len(tokenized) != len(lines):
-        raise InputError(_miscount(tokenizer))
-    ids = array("i")
-    for line in tokenized:
-        ids.extend(line.ids)
-    return (
-        ids,
-        array("i", [len(line.ids) for line in tokenized]),
-        b"".join([line.units for line in tokenized]),
-        array("i", [len(line.units) for line in tokenized]),
-    )
-
-
-def _miscount(tokenizer: Tokenizer) -> str:
-    return (
-        f"The tokenizer {type(tokenizer).__name__} did not give one result for each line, which is "
-        "a fault in it. Choose another --tokenizer."
-    )
+        if characters >= _BLOCK_CHARACTERS or len(block) == _BLOCK_LINES:
+            yield block
+            block, characters = [], 0
+    if block:
+        yield block

@@ -356,3 +356,93 @@ def test_a_process_ends_though_batches_are_still_being_read(sample_records):
         next(left_open)
     """)
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def parts_of(batches: Iterator[Batch], batch_count: int) -> list[list[tuple]]:
+    """What the examples of each batch hold, without their padding."""
+    return [
+        [
+            (
+                *batch["input_ids"][row, : np.count_nonzero(batch["input_mask"][row])],
+                *batch["masked_lm_positions"][row][batch["masked_lm_weights"][row] > 0],
+                *batch["masked_lm_ids"][row][batch["masked_lm_weights"][row] > 0],
+                batch["segment_ids"][row].sum(),
+                *batch["next_sentence_labels"][row],
+            )
+            for row in range(len(batch["input_ids"]))
+        ]
+        for batch in values_of(batches, batch_count)
+    ]
+
+
+def test_batches_of_like_lengths_lose_nothing_but_padding(either):
+    # As many passes as there are in a window; the records come in other batches.
+    count = len(either._records)
+    batch_count = 3 * count // 11
+    usual = parts_of(either.for_training(11, 0, SEED), batch_count)
+    bucketed = parts_of(either.for_training(11, 0, SEED, length_buckets=True), batch_count)
+
+    assert usual != bucketed
+    for start in range(0, 3 * count, count):
+        examples = [
+            sorted(list(itertools.chain(*batches))[start : start + count])
+            for batches in (usual, bucketed)
+        ]
+        assert examples[0] == examples[1]
+
+
+def test_batches_of_like_lengths_are_shorter(either):
+    bucketed = values_of(either.for_training(11, 0, SEED, length_buckets=True), 22)
+
+    sizes = {(batch["input_ids"].shape[1], batch["masked_lm_ids"].shape[1]) for batch in bucketed}
+    assert len(sizes) > 1
+    for batch in bucketed:
+        for name in ("input_mask", "segment_ids"):
+            assert batch[name].shape == batch["input_ids"].shape
+        for name in ("masked_lm_positions", "masked_lm_weights"):
+            assert batch[name].shape == batch["masked_lm_ids"].shape
+
+
+@pytest.mark.parametrize("position", [8, 240, 8 * 63, 8 * 64, 8 * 65, 3 + 8 * 70])
+def test_a_run_goes_on_in_the_middle_of_a_window(either, position):
+    start = position % 8
+    whole = values_of(either.for_training(8, start, SEED, length_buckets=True), 75)
+
+    again = values_of(either.for_training(8, position, SEED, length_buckets=True), 3)
+
+    for batch, other in zip(whole[position // 8 :], again):
+        assert_same(batch, other)
+
+
+@pytest.mark.parametrize("part", [slice(0, 8), slice(8, 24), slice(23, 24)])
+def test_all_parts_of_a_batch_are_of_its_length(either, part):
+    whole = values_of(either.for_training(24, 0, SEED, length_buckets=True), 8)
+    rows = values_of(either.for_training(24, 0, SEED, part, length_buckets=True), 8)
+    for batch, of_part in zip(whole, rows):
+        assert_same(of_part, {name: values[part] for name, values in batch.items()})
+
+
+def test_a_bad_record_in_a_window_is_named(records, tmp_path):
+    path = tmp_path / "other.tfrecord"
+    path.write_bytes(frame_record(records.read(0)))
+    batches = RecordBatches(RecordSet.scan([str(path)]), 64, 20, vocab_size=900)
+
+    with pytest.raises(InputError, match=f"{path}, record 1: .*--max_seq_length"):
+        next(batches.for_training(1, 0, SEED, length_buckets=True))
+
+
+def test_a_masked_position_that_would_be_cut_off_is_refused(records, tmp_path):
+    example = tf.train.Example.FromString(
+        min((records.read(index) for index in range(len(records))), key=length_of)
+    )
+    example.features.feature["masked_lm_positions"].int64_list.value[0] = 127
+    path = tmp_path / "spoiled.tfrecord"
+    path.write_bytes(frame_record(example.SerializeToString()))
+    batches = RecordBatches(RecordSet.scan([str(path)]), 128, 20, vocab_size=900)
+
+    with pytest.raises(InputError, match=f"{path}, record 1 .* Leave out --length_buckets"):
+        next(batches.for_training(1, 0, SEED, length_buckets=True))
+
+
+def length_of(record: bytes) -> int:
+    return sum(decode_example(record)["input_mask"])

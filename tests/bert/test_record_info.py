@@ -30,6 +30,32 @@ def test_patterns_find_no_information_as_records():
     assert record_info.without_info_files(files) == ["train.tf", "other.json"]
 
 
+def test_patterns_find_no_information_on_a_set_as_records():
+    shards = ["train.tf-00000-of-00003", "train.tf-00001-of-00003"]
+    # The third shard is gone, and what stood beside it is not.
+    infos = [f"train.tf-0000{number}-of-00003.json" for number in range(3)] + ["train.tf.json"]
+    files = [*shards, *infos, "other.json"]
+    assert record_info.without_info_files(files) == [*shards, "other.json"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a/train.tf-00003-of-00010", ("a/train.tf", 3, 10)),
+        ("train-00000-of-00001-99999-of-123456", ("train-00000-of-00001", 99999, 123456)),
+        ("train.tf", None),
+        ("train.tf-3-of-10", None),
+        ("train.tf-00010-of-00010", None),
+        ("train.tf-00003-of-00010.json", None),
+        ("-00003-of-00010", None),
+    ],
+)
+def test_the_name_of_a_shard_tells_its_place(path, expected):
+    shard = record_info.shard_name(path)
+    assert shard == expected
+    assert shard is None or record_info.shard_path(shard) == path
+
+
 def test_records_without_information_are_unknown(tmp_path):
     (tmp_path / "a.tf").write_bytes(b"records")
     assert record_info.known_infos([str(tmp_path / "a.tf")]) == {}

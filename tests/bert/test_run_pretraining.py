@@ -8,7 +8,16 @@ import subprocess
 import time
 
 import pytest
-from pretraining_runs import assert_refused, command, lines, run, steps_of, values
+from pretraining_runs import (
+    assert_refused,
+    assert_same_weights,
+    command,
+    lines,
+    run,
+    steps_of,
+    take_back_to,
+    values,
+)
 
 from deeq_bert.bert.records import RecordSet
 
@@ -226,13 +235,15 @@ def test_the_records_of_several_patterns_are_all_read(sample_records, pretrain):
 
 
 def test_a_plan_times_steps_and_writes_nothing(pretrain, tmp_path):
-    completed = pretrain(plan=True, train_batch_size=1, price_per_gpu_hour=2)
+    completed = pretrain(plan=True, train_batch_size=1, price_per_gpu_hour=2, length_buckets=True)
 
     assert completed.returncode == 0, completed.stderr
     assert "Phase 1: 12 steps of 1 sequences of 128 tokens; 242 records" in completed.stdout
     assert [line.split()[0] for line in completed.stdout.splitlines()[2:5]] == ["1*", "2", "4"]
     assert "at 2 an hour and device" in completed.stdout
-    assert completed.stdout.rstrip().endswith("Nothing was written.")
+    *_, total, note = completed.stdout.splitlines()
+    assert total.endswith("Nothing was written.")
+    assert note.startswith("These are steps of full sequences; --length_buckets")
     assert not list(tmp_path.iterdir())
 
 
@@ -241,3 +252,38 @@ def test_what_stands_where_the_run_writes_is_said(pretrain, trained):
     (trained / "best").write_text("")
 
     assert_refused(pretrain(do_train=True, num_train_steps=13), f"{trained / 'best'}: File exists")
+
+
+def test_batches_of_like_lengths_go_on_where_the_run_stopped(pretrain, finished_run, tmp_path):
+    flags = {"do_train": True, "length_buckets": True, "peak_tflops": 1, "log_steps": 1}
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+
+    completed = pretrain(**flags, output_dir=whole)
+    shutil.copytree(whole, stopped)
+    take_back_to(stopped, 4)
+    again = pretrain(**flags, output_dir=stopped)
+
+    assert completed.returncode == 0, completed.stderr
+    assert again.returncode == 0, again.stderr
+    assert "retracing" not in completed.stderr
+    assert_same_weights(stopped, whole, 12)
+    # The operations counted are those of shorter sequences.
+    mean = {
+        folder: sum(
+            line["tflops"] / line["sequences_per_second"]
+            for line in lines(folder, "train")
+            if "tflops" in line
+        )
+        / sum("tflops" in line for line in lines(folder, "train"))
+        for folder in (whole, finished_run[0])
+    }
+    assert mean[whole] < 0.98 * mean[finished_run[0]]
+
+
+def test_going_on_with_or_without_batches_of_like_lengths_is_said(pretrain, trained):
+    completed = pretrain(do_train=True, num_train_steps=13, length_buckets=True)
+
+    assert completed.returncode == 0, completed.stderr
+    assert "Going on with length_buckets = True; it was False before. Of the next records" in (
+        completed.stderr
+    )

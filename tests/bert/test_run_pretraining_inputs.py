@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 from pretraining_runs import SCRIPT, assert_refused, run_without_tensorflow
+from record_shards import make_set, write_info
 
 from deeq_bert.bert.records import read_records
 
@@ -251,3 +252,71 @@ def test_warmup_longer_than_the_run_is_said(pretrain):
 
 def test_tpu_flags_without_effect_are_said(pretrain):
     assert "--num_tpu_cores is about TPUs and has no effect" in pretrain(num_tpu_cores=8).stderr
+
+
+GOES_ON = "not before the flags are checked"
+
+
+def test_a_whole_set_of_shards_goes_on(pretrain, sample_records, tmp_path):
+    make_set(sample_records, tmp_path, 3)
+
+    completed = pretrain(input_file=f"{tmp_path}/train*")
+
+    assert GOES_ON in completed.stderr
+    assert "are not there" not in completed.stderr
+
+
+def test_a_shard_that_was_never_made_is_refused(pretrain, sample_records, tmp_path):
+    shards = make_set(sample_records, tmp_path, 3)
+    shards[1].unlink()
+    (tmp_path / "train.tf.json").unlink()
+
+    assert_refused(pretrain(input_file=f"{tmp_path}/train*"), str(shards[1]), "are not there")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_shard_that_was_taken_away_is_said(pretrain, sample_records, tmp_path):
+    shards = make_set(sample_records, tmp_path, 3)
+    shards[1].unlink()
+
+    completed = pretrain(input_file=f"{tmp_path}/train*")
+
+    assert GOES_ON in completed.stderr
+    assert f"1 are not there: {shards[1]}" in completed.stderr
+
+
+def test_shards_that_are_not_named_are_not_missed(pretrain, sample_records, tmp_path):
+    shards = make_set(sample_records, tmp_path, 3)
+
+    completed = pretrain(input_file=f"{shards[0]},{shards[1]}", eval_input_file=shards[2])
+
+    assert GOES_ON in completed.stderr
+    assert "are not there" not in completed.stderr
+
+
+def test_shards_of_two_runs_are_refused(pretrain, sample_records, tmp_path):
+    make_set(sample_records, tmp_path, 3)
+    make_set(sample_records, tmp_path, 2)
+
+    assert_refused(pretrain(input_file=f"{tmp_path}/train*"), "of a set of 3 shards", "-*-of-00002")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "parts"),
+    [
+        ("max_seq_length", 64, ["--max_seq_length=64, but --max_seq_length is 128"]),
+        ("max_predictions_per_seq", 9, ["--max_predictions_per_seq=9"]),
+        ("dynamic_masking", True, ["was made with --dynamic_masking"]),
+    ],
+)
+def test_what_stands_beside_any_file_must_fit(
+    pretrain, sample_records, tmp_path, name, value, parts
+):
+    """Also beside those into which nobody looks before all are read."""
+    names = [tmp_path / f"{number:02d}.tf" for number in range(10)]
+    for path in names:
+        path.write_bytes(sample_records.read_bytes())
+    info = json.loads(pathlib.Path(f"{sample_records}.json").read_text())
+    write_info(names[-1], info | {name: value})
+
+    assert_refused(pretrain(input_file=f"{tmp_path}/*.tf"), f"{names[-1]}.json", *parts)

@@ -78,8 +78,8 @@ def vocab_file(tmp_path) -> str:
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(parallel, "_CHUNK_LINES", 4)
-    monkeypatch.setattr(parallel, "_CHUNK_CHARACTERS", 20)
+    monkeypatch.setattr(parallel, "_BLOCK_LINES", 4)
+    monkeypatch.setattr(parallel, "_BLOCK_CHARACTERS", 20)
 
 
 LINES = ["가나 다", "", "라", "가 " * 30 + "가", *("다라" * length for length in range(15))]
