@@ -138,6 +138,7 @@ class Tokenizer(abc.ABC):
         Raises:
           InputError: This tokenizer did not give one result for each line.
         """
+        blocks = iter(blocks)
         sizes: collections.deque[int] = collections.deque()
 
         def lines() -> Iterator[str]:

@@ -9,23 +9,18 @@ import unicodedata
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import numpy as np
-
 from deeq_bert.tokenizers.characters import (
     CLEANED,
     CLEANED_AND_SPLIT,
     STRIPPED_AND_SPLIT,
     convert_to_unicode,
 )
+from deeq_bert.tokenizers.word_table import WordTable
 
 CONTINUATION = "##"
 
 # Stands for the id of an unknown word where the vocabulary has no token for it.
 NO_ID = -1
-
-# What BERT drops wherever it stands, so that it can mark the ends of lines.
-_LINE_END = "\0"
-_LINE_END_ID = NO_ID - 1
 
 # What most parts of a text are: letters that are one word if they are not lower-cased, and then
 # punctuation marks, each a word.
@@ -164,17 +159,21 @@ class WordpieceEncoder:
         basic_tokenizer: BasicTokenizer,
         wordpiece_tokenizer: WordpieceTokenizer,
         max_words: int = 65_536,
+        max_table_words: int = 1 << 19,
     ):
         """Makes an encoder that remembers nothing yet.
 
         Args:
           basic_tokenizer: Splits text into words and punctuation.
           wordpiece_tokenizer: Splits those into pieces.
-          max_words: Bounds the memory: about 400 bytes for each, in the worst case 1,300.
+          max_words: Bounds the memory of `encode`: about 400 bytes for each, in the worst case
+            1,300.
+          max_table_words: Bounds that of `encode_lines`: about 60 bytes for each.
         """
         self._basic_tokenizer = basic_tokenizer
         self._keeps_plain = not basic_tokenizer.do_lower_case
         self._words = RecentResults(self._ids_of_part, max_words)
+        self._table = WordTable(self._ids_of_part, max_table_words)
         # Small, for punctuation and ideographs above all. It cannot be one with the other: taking a
         # word with rare accents through the basic tokenizer twice may change it twice.
         self._tokens = RecentResults(wordpiece_tokenizer.ids_of, 2_048)
@@ -182,36 +181,29 @@ class WordpieceEncoder:
 
     def encode(self, text: str) -> Iterator[int]:
         """Yields the ids of the text's pieces (NO_ID as in `WordpieceTokenizer.ids_of`)."""
-        parts = split_at_whitespace(text.replace(_LINE_END, ""))
+        parts = split_at_whitespace(text)
         return itertools.chain.from_iterable(map(self._words.__getitem__, parts))
 
     def encode_lines(self, lines: Sequence[str]) -> tuple[array, array]:
         """Returns the ids of the pieces of all lines, end to end, and how many each line has.
 
-        The same as `encode` for each, in less time; both arrays are of type "i".
+        The same as `encode` for each, in half the time; both arrays are of type "i".
         """
-        text = "\n".join(lines).replace(_LINE_END, "")
-        parts = split_at_whitespace(text.replace("\n", f" {_LINE_END} ") + f" {_LINE_END}")
-        ids = np.fromiter(
-            itertools.chain.from_iterable(map(self._words.__getitem__, parts)), np.int32
-        )
-        ends = np.flatnonzero(ids == _LINE_END_ID)
-        counts = np.diff(ends, prepend=-1) - 1
-        ids = ids[ids != _LINE_END_ID]
-        return array("i", ids.tobytes()), array("i", counts.astype(np.int32).tobytes())
+        if not lines:
+            return array("i"), array("i")
+        text = "\n".join(lines)
+        if text.count("\n") >= len(lines):
+            text = "\n".join(line.replace("\n", " ") for line in lines)
+        ids, counts = self._table.ids_of_lines(_VANISHING_WHITESPACE.sub("", text))
+        return array("i", ids.tobytes()), array("i", counts.tobytes())
 
     def _ids_of_part(self, part: str) -> tuple[int, ...]:
         if self._keeps_plain and (match := _PLAIN_WORD.fullmatch(part)):
             word, marks = match.groups()
-            if not marks:
-                return self._ids_of_token(word)
-            # The word is likely to be known without the marks, or wanted later.
-            ids = self._words[word]
+            ids = self._ids_of_token(word)
             for mark in marks:
                 ids += self._tokens[mark]
             return ids
-        if part == _LINE_END:
-            return (_LINE_END_ID,)
         tokens = self._basic_tokenizer.tokenize(part)
         if len(tokens) == 1:
             return self._ids_of_token(tokens[0])
