@@ -12,14 +12,14 @@ from absl import logging
 from deeq_bert.corpus import part_cleaning, writing
 from deeq_bert.corpus.accounting import shorten
 from deeq_bert.corpus.deduplication import KEEP, read_decisions, read_hashes
-from deeq_bert.corpus.exact_duplicates import RepeatedLines, find_duplicates
-from deeq_bert.corpus.near_duplicates import find_near_duplicates
+from deeq_bert.corpus.exact_duplicates import RepeatedEntry, RepeatedLines, find_duplicates
+from deeq_bert.corpus.near_duplicates import Cluster, find_near_duplicates
 from deeq_bert.corpus.sources import Source
 from deeq_bert.corpus.work_folder import WorkFolder
 from deeq_bert.tokenizers.files import write_atomically
 
-_MARKER = "decisions.json"
-_MOST_REPEATED = 50
+MARKER = "decisions.json"
+MOST_REPEATED = 50
 _CLUSTERS = 20
 _MEMBERS_OF_A_CLUSTER = 5
 _BEGINNING_CHARACTERS = 200
@@ -64,16 +64,16 @@ def decide(
       "repeated_lines" and "near_duplicate_clusters" for the report, and as "kept_shares" the share
       of the lines of each part that is kept, about.
     """
-    done = work.marker(_MARKER)
+    done = work.marker(MARKER)
     if done is not None:
         return done
-    decider = _Decider(work, source_of_part, sources, settings)
+    decider = Decider(work, source_of_part, sources, settings)
     result = decider.decide()
-    work.mark(_MARKER, result)
+    work.mark(MARKER, result)
     return result
 
 
-class _Decider:
+class Decider:
     """Decides on documents first, and then on the lines of those that are left."""
 
     def __init__(
@@ -128,12 +128,22 @@ class _Decider:
             dropped=self._dropped_documents,
             takes_part=self._takes_part("lines"),
             repeated=repeated,
-            num_most_repeated=_MOST_REPEATED,
+            num_most_repeated=MOST_REPEATED,
         )
         logging.info("Lines: %d of %d are there already.", lines.num_duplicates, lines.num_entries)
+        return self.summarize(lines.most_repeated, clusters)
+
+    def summarize(
+        self, repeated_entries: Sequence[RepeatedEntry], clusters: Sequence[Cluster]
+    ) -> dict[str, Any]:
+        """Does the rest when each part has its decisions, and returns what `decide` does.
+
+        Args:
+          repeated_entries: The lines that come most often.
+          clusters: The largest clusters of near-duplicates.
+        """
         if self._settings.heldout_fraction:
             self._write_heldout_lines()
-        repeated_entries = [entry for entry in lines.most_repeated if entry.count > 1]
         line_places = [(entry.part, entry.index) for entry in repeated_entries]
         texts = self._look_up(line_places, _lines)
         members = [place for cluster in clusters for place in cluster.members]

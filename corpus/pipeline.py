@@ -10,7 +10,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import logging
@@ -32,8 +32,17 @@ _COPY_BYTES = 1 << 20
 _PIECE_BYTES = 8 << 20
 
 
-def clean_corpus(sources: Sequence[Source], settings: RunSettings) -> dict[str, Any]:
+def clean_corpus(
+    sources: Sequence[Source],
+    settings: RunSettings,
+    make_run: "Callable[..., Run] | None" = None,
+) -> dict[str, Any]:
     """Does the run, or the rest of it, and writes the report.
+
+    Args:
+      sources: The sources.
+      settings: What to do.
+      make_run: Makes the stages, as `Run` does, which works with processes of this machine.
 
     Returns:
       The report (see report.make_report).
@@ -59,7 +68,7 @@ def clean_corpus(sources: Sequence[Source], settings: RunSettings) -> dict[str, 
     work = WorkFolder(work_path, plan, settings.restart, stricter_plans(plan))
     try:
         _refuse_to_overwrite(output, heldout, work, settings)
-        run = _Run(tuple(sources), settings, output, work)
+        run = (make_run or Run)(tuple(sources), settings, output, work)
         made = run.do()
         made["seconds"] = time.monotonic() - started
         result = report.make_report(run.accounts(), made)
@@ -79,7 +88,7 @@ def clean_corpus(sources: Sequence[Source], settings: RunSettings) -> dict[str, 
     return result
 
 
-class _Run:
+class Run:
     """The stages of a run."""
 
     def __init__(

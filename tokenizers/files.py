@@ -12,6 +12,8 @@ from deeq_bert.tokenizers.errors import InputError
 # A sentence a line is the format of every text stage. A longer line is a file of another kind,
 # and reading it whole would take memory without bound.
 MAX_LINE_BYTES = 16 * 1024 * 1024
+# So much of a file is read at once.
+_BLOCK_BYTES = 1 << 18
 # Of the 255 that file systems allow; the rest is for what a temporary name adds.
 _MAX_NAME_BYTES = 150
 
@@ -46,12 +48,36 @@ def read_lines(path: str) -> Iterator[str]:
     """
     try:
         with open(path, "rb") as file:
-            number = 0
-            while line := file.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                yield decode_line(line, path, number)
+            number, rest = 0, b""
+            while block := file.read(_BLOCK_BYTES):
+                head, newline, tail = block.rpartition(b"\n")
+                if newline:
+                    lines = _decode_lines(rest + head, path, number)
+                    yield from lines
+                    number, rest = number + len(lines), tail
+                else:
+                    rest += block
+                    if len(rest) > MAX_LINE_BYTES:
+                        raise long_line_error(path, number + 1)
+            if rest:
+                yield decode_line(rest, path, number + 1)
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _decode_lines(lines: bytes, path: str, number: int) -> list[str]:
+    """Returns the text of lines that "\n" stands between, `number` of the file before them."""
+    try:
+        text = lines.decode("utf-8")
+        if len(lines) < MAX_LINE_BYTES:
+            return text.replace("\r", "").split("\n")
+    except UnicodeDecodeError:
+        pass
+    # One line after the other, to tell which is at fault.
+    return [
+        decode_line(line + b"\n", path, number + place)
+        for place, line in enumerate(lines.split(b"\n"), start=1)
+    ]
 
 
 def decode_line(line: bytes, path: str, number: int, unit: str = "line") -> str:
