@@ -21,7 +21,7 @@ records=${RECORDS:-/data/bert}                # the folder of train*.tf
 output_dir=${OUTPUT_DIR:-/data/out/bert}      # the folder for checkpoints and results
 
 # train_batch_size is the batch over all GPUs: as large as their memory takes, and a multiple of
-# their number. max_seq_length must be that of create_pretraining_data.sh. To evaluate on text that
+# their number. max_seq_length must be that of make_records.sh. To evaluate on text that
 # is not trained on, add --eval_input_file with records of it.
 run_in_environment python "$root/bert/run_pretraining.py" \
   --bert_config_file="$bert_config" \

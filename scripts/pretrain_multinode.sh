@@ -57,7 +57,7 @@ main() {
   check_number MAX_RESTARTS "$max_restarts" 0 1000000
   check_number GRACE_SECONDS "$grace_seconds" 0 1000000
   # train_batch_size is the batch over all GPUs of all machines, and a multiple of their number.
-  # max_seq_length must be that of create_pretraining_data.sh. To evaluate on text that is not
+  # max_seq_length must be that of make_records.sh. To evaluate on text that is not
   # trained on, add --eval_input_file with records of it.
   local flags=(
     --bert_config_file="$bert_config"

@@ -53,14 +53,14 @@ def test_raw_files_then_text_then_records(run_stage, repository, tmp_path):
     again = run_stage("clean_corpus.sh", "--heldout_fraction=0.2", **variables)
     assert "All of this is done already" in again.stderr
 
-    made = run_stage("create_pretraining_data.sh", **variables)
+    made = run_stage("make_records.sh", **variables)
     assert made.returncode == 0, made.stderr
     # What is held out is no text to train on.
     assert [path.name for path in (tmp_path / "records").glob("*.tf")] == ["train-0001.tf"]
 
 
 def test_records_then_pretraining_then_scores(run_stage, corpus, repository, tmp_path):
-    made = run_stage("create_pretraining_data.sh", **corpus)
+    made = run_stage("make_records.sh", **corpus)
     assert made.returncode == 0, made.stderr
     records = pathlib.Path(corpus["RECORDS"])
     made_files = sorted(path.name for path in records.iterdir())
@@ -104,7 +104,7 @@ def test_a_vocabulary_then_records(run_stage, corpus, tmp_path, tokenizer):
     variables = {**corpus, "TOKENIZER": tokenizer, "VOCAB_FILE": str(tmp_path / "vocab.txt")}
     built = run_stage("build_vocab.sh", "--vocab_size=1500", "--min_char_frequency=2", **variables)
     assert built.returncode == 0, built.stderr
-    made = run_stage("create_pretraining_data.sh", "--dupe_factor=1", **variables)
+    made = run_stage("make_records.sh", "--dupe_factor=1", **variables)
     assert made.returncode == 0, made.stderr
     assert (pathlib.Path(corpus["RECORDS"]) / "train-00002.tf").exists()
 
@@ -113,7 +113,7 @@ def test_records_that_exist_are_kept(run_stage, corpus):
     records = pathlib.Path(corpus["RECORDS"])
     records.mkdir()
     (records / "train-00001.tf").write_bytes(b"made before")
-    made = run_stage("create_pretraining_data.sh", **corpus)
+    made = run_stage("make_records.sh", **corpus)
     assert f"{records}/train-00001.tf exists, skipped." in made.stdout
     assert (records / "train-00001.tf").read_bytes() == b"made before"
     assert (records / "train-00002.tf").exists()
@@ -122,7 +122,7 @@ def test_records_that_exist_are_kept(run_stage, corpus):
 def test_flags_on_the_command_line_win(run_stage, corpus):
     sizes = []
     for dupe_factor in (1, 3):
-        made = run_stage("create_pretraining_data.sh", f"--dupe_factor={dupe_factor}", **corpus)
+        made = run_stage("make_records.sh", f"--dupe_factor={dupe_factor}", **corpus)
         assert made.returncode == 0, made.stderr
         records = pathlib.Path(corpus["RECORDS"])
         sizes.append((records / "train-00001.tf").stat().st_size)
@@ -131,14 +131,14 @@ def test_flags_on_the_command_line_win(run_stage, corpus):
 
 
 def test_an_empty_corpus_is_an_error(run_stage, tmp_path):
-    made = run_stage("create_pretraining_data.sh", CORPUS=str(tmp_path))
+    made = run_stage("make_records.sh", CORPUS=str(tmp_path))
     assert made.returncode == 1
     assert f"There is no {tmp_path}/train-*.txt" in made.stderr
 
 
 def test_a_file_that_cannot_be_used_stops_the_stage(run_stage, corpus):
     (pathlib.Path(corpus["CORPUS"]) / "train-00001.txt").write_bytes("한글".encode("cp949"))
-    made = run_stage("create_pretraining_data.sh", **corpus)
+    made = run_stage("make_records.sh", **corpus)
     assert made.returncode == 1
     assert "not UTF-8" in made.stderr
     assert list(pathlib.Path(corpus["RECORDS"]).iterdir()) == []

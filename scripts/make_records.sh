@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Text to records: one train-NAME.tf for every train-NAME.txt, one after the other.
 #
-#   bash scripts/create_pretraining_data.sh
-#   TOKENIZER=deeq CORPUS=text RECORDS=records bash scripts/create_pretraining_data.sh \
+#   bash scripts/make_records.sh
+#   TOKENIZER=deeq CORPUS=text RECORDS=records bash scripts/make_records.sh \
 #     --morpheme_cache=cache --dupe_factor=5
 #
 # Arguments go to create_pretraining_data.py and win over the flags below. A file of records appears
 # only when it is complete, so those that exist are skipped and a run that was stopped goes on.
 # After a change of the text, the vocabulary or a flag, remove the old records first.
+#
+# Random next sentences come from the same file here, and several files are no faster than one. For
+# a large corpus, or several processes, give all files to create_pretraining_data.py --num_shards.
 set -euo pipefail
 shopt -s nullglob
 
