@@ -12,6 +12,8 @@ PLOT_REQUIREMENTS = ["matplotlib>=3.8"]
 VOCAB_REQUIREMENTS = ["tokenizers>=0.21,<0.24"]
 # For weights in bfloat16, the latter, which TensorFlow brings from 2.14 on.
 EXPORT_REQUIREMENTS = ["safetensors>=0.5,<0.9", "ml_dtypes>=0.2"]
+# It holds protobuf below 7, which TensorFlow 2.21 accepts.
+BEAM_REQUIREMENTS = ["apache-beam>=2.77,<3"]
 TEST_REQUIREMENTS = [
     "pytest>=8",
     "pytest-xdist>=3.7",
@@ -20,6 +22,7 @@ TEST_REQUIREMENTS = [
     *VOCAB_REQUIREMENTS,
     *EXPORT_REQUIREMENTS,
     *PLOT_REQUIREMENTS,
+    *BEAM_REQUIREMENTS,
 ]
 
 setup(
@@ -61,6 +64,8 @@ setup(
         "vocab": VOCAB_REQUIREMENTS,
         # Weights of Hugging Face folders.
         "export": EXPORT_REQUIREMENTS,
+        # Cleaning and record making by a cluster.
+        "beam": BEAM_REQUIREMENTS,
         "viz": ["tensorboard>=2.19", *PLOT_REQUIREMENTS],
         # Corpora that are compressed by zstd.
         "zst": ["zstandard>=0.22"],

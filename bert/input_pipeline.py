@@ -198,7 +198,7 @@ class RecordBatches:
             position += len(window.batches) * batch_size
 
     def _read_window(self, position: int, batch_size: int, seed: int) -> "_Window":
-        """Reads what is left of a window, from `position` on."""
+        """Reads the window that `position` is in, and drops its batches before that."""
         first, batch_count, skip = window_at(position, batch_size)
         indexes = shuffled_indexes(first, batch_count * batch_size, len(self._records), seed)
         epochs = (first + np.arange(len(indexes))) // len(self._records)

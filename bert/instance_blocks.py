@@ -54,7 +54,8 @@ class InstanceReader:
         self._instances = instances
         self._units = None
         if documents.units:
-            self._units = np.append(np.frombuffer(documents.units, np.uint8), [0, 0])
+            units = np.frombuffer(documents.units, np.uint8)
+            self._units = np.append(units, np.zeros(2, np.uint8))
         self._units_by_id = np.full(max(tokenizer.vocab.values()) + 1, WORD_START, np.uint8)
         self._units_by_id[list(tokenizer.continuation_ids)] = 0
         self._units_by_id[self._special_ids] = NEVER_MASKED
@@ -80,7 +81,9 @@ class InstanceReader:
         prediction_ends, units = np.zeros(len(numbers), np.int64), None
         if instances.is_masked:
             chosen_ends = instances.prediction_ends[numbers]
-            counts = np.diff(instances.prediction_ends, prepend=0)[numbers]
+            # Of these instances alone: there may be millions of others.
+            chosen_starts = np.where(numbers > 0, instances.prediction_ends[numbers - 1], 0)
+            counts = chosen_ends - chosen_starts
             prediction_ends = np.cumsum(counts)
             chosen = np.arange(prediction_ends[-1]) + np.repeat(
                 chosen_ends - prediction_ends, counts

@@ -52,7 +52,7 @@ class RandomWords:
     def reserve(self, count: int) -> None:
         """Makes sure that `count` words are at hand from `position` on, and one more."""
         if self.position + count >= len(self._array):
-            self._fetch(count)
+            self._fetch(count + 1)
 
     def _fetch(self, count: int = 1) -> None:
         # Words that were passed are let go.

@@ -4,12 +4,10 @@ Nine in ten sequences are full, the others of any length, as create_pretraining_
 the frequency of a token is inverse to its rank, as that of words is. There is no TensorFlow here.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from deeq_bert.bert.examples import ExampleEncoder
-from deeq_bert.bert.instances import TrainingInstance
+from deeq_bert.bert.example_encoding import ExampleEncoder
+from deeq_bert.bert.instance_blocks import InstanceBlock
 from deeq_bert.bert.records import frame_record
 from deeq_bert.tokenizers.files import write_atomically
 
@@ -39,16 +37,17 @@ def write_records(
       seed: Of all that is random.
     """
     encoder = ExampleEncoder(max_seq_length, max_predictions_per_seq, vocab_size)
-    instances = generate_instances(count, max_seq_length, max_predictions_per_seq, vocab_size, seed)
-    write_atomically(path, b"".join(frame_record(encoder.encode(each)) for each in instances))
+    block = generate_instances(count, max_seq_length, max_predictions_per_seq, vocab_size, seed)
+    write_atomically(path, b"".join(map(frame_record, encoder.encode(block))))
 
 
 def generate_instances(
     count: int, max_seq_length: int, max_predictions_per_seq: int, vocab_size: int, seed: int
-) -> Iterator[TrainingInstance]:
-    """Yields instances; see `write_records` for the arguments."""
+) -> InstanceBlock:
+    """Returns instances; see `write_records` for the arguments."""
     generator = np.random.default_rng(seed)
     words = vocab_size - _SPECIAL_TOKENS
+    all_ids, all_positions, all_labels, first_lengths, random_next = [], [], [], [], []
     for _ in range(count):
         length = max_seq_length
         if generator.random() < SHORT_SEQ_PROB:
@@ -66,10 +65,18 @@ def generate_instances(
         )
         labels = ids[positions]
         ids[positions] = np.where(generator.random(len(positions)) < 0.8, _MASK, labels)
-        yield TrainingInstance(
-            ids.tolist(),
-            first_length,
-            positions.tolist(),
-            labels.tolist(),
-            bool(generator.random() < 0.5),
-        )
+        all_ids.append(ids)
+        all_positions.append(positions)
+        all_labels.append(labels)
+        first_lengths.append(first_length)
+        random_next.append(generator.random() < 0.5)
+    return InstanceBlock(
+        np.concatenate(all_ids),
+        np.cumsum([len(ids) for ids in all_ids]),
+        np.array(first_lengths),
+        np.array(random_next),
+        np.concatenate(all_positions),
+        np.concatenate(all_labels),
+        np.cumsum([len(positions) for positions in all_positions]),
+        units=None,
+    )

@@ -15,12 +15,14 @@ import itertools
 import os
 import pathlib
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "bert"))
 
 VOCAB_SIZE = 32_000
 CLS, SEP, MASK = 2, 3, 4
@@ -148,22 +150,26 @@ def tf_data_batches(
 
 def write_records(static: pathlib.Path, unmasked: pathlib.Path, options) -> None:
     """Writes the same instances twice: with masks, and to be masked when they are read."""
-    from deeq_bert.bert.examples import ExampleEncoder, UnmaskedExampleEncoder
+    from instance_rows import encode_row
+
+    from deeq_bert.bert.example_encoding import ExampleEncoder
     from deeq_bert.bert.records import frame_record
 
     masked_encoder = ExampleEncoder(
         options.max_seq_length, options.max_predictions_per_seq, VOCAB_SIZE
     )
-    unmasked_encoder = UnmaskedExampleEncoder(options.max_seq_length, VOCAB_SIZE)
+    unmasked_encoder = ExampleEncoder(options.max_seq_length, None, VOCAB_SIZE)
     with open(static, "wb") as masked_file, open(unmasked, "wb") as unmasked_file:
         for masked_instance, unmasked_instance in instances(options):
-            masked_file.write(frame_record(masked_encoder.encode(masked_instance)))
-            unmasked_file.write(frame_record(unmasked_encoder.encode(unmasked_instance)))
+            masked_file.write(frame_record(encode_row(masked_encoder, masked_instance)))
+            unmasked_file.write(frame_record(encode_row(unmasked_encoder, unmasked_instance)))
 
 
 def instances(options: argparse.Namespace) -> Iterable[tuple]:
     """Random instances, one of ten short, in words of one to three tokens; as both kinds."""
-    from deeq_bert.bert.instances import NEVER_MASKED, TrainingInstance, UnmaskedInstance
+    from instance_rows import TrainingInstance, UnmaskedInstance
+
+    from deeq_bert.bert.instance_blocks import NEVER_MASKED
     from deeq_bert.tokenizers.base import WORD_START
 
     rng = random.Random(SEED)

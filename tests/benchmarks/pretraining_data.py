@@ -1,110 +1,281 @@
-"""How fast text becomes records: the script, and the original's manner, as whole processes.
+"""How fast text becomes records: ours, the original and a peer, each as a whole process.
 
     python tests/benchmarks/pretraining_data.py --vocab_file=vocab.txt corpus.txt ...
     python tests/benchmarks/pretraining_data.py --data_dir=DIR    # of shared/data/unpack.sh
+    python tests/benchmarks/pretraining_data.py corpus.txt --original_dir=DIR --cases=512:5
 
-The script runs on all of the text (a sentence a line, a blank line between documents), and then on
-the first megabytes of it beside a plain form of the same algorithm in one file, as the original
-has it: one character at a time, tokens as strings, instances as objects, tf.train.Example. Time is
-that of the CPU, user and system, start-up included; the records of both are compared.
+The original is Google's own script where --original_dir names a folder with its package `bert` (the
+unpacked wheel of bert-tensorflow 1.0.4), and where there is none, or it lacks what a case is about,
+the same algorithm in its manner (plain_pretraining_data.py). Its records are compared with ours.
+The peer is Hugging Face's tokenizers with a masker in numpy (hugging_face_records.py).
+
+Cases, each with a dupe factor after a colon: wordpiece; whole-word (masking); 512 (tokens, 77
+predictions); deeq, whose morphemes are from a cache that a run before has filled; and workers and
+deeq-workers, which make shards with one worker and two. All but the last two are pinned to one
+core. Speeds are in seconds on the clock, start-up included.
 """
 
 import argparse
-import dataclasses
+import filecmp
+import importlib.metadata
+import itertools
 import json
 import os
 import pathlib
-import random
 import re
+import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests"))
+FOLDER = pathlib.Path(__file__).resolve().parent
+# The benchmark tokenizers.py beside this file bears the name of Hugging Face's package.
+sys.path[:] = [*(path for path in sys.path if path != str(FOLDER)), str(FOLDER)]
 
-from plain_wordpiece import PlainTokenizer  # noqa: E402
+from records_memory import GOLDEN_VOCABULARY, ROOT, SCRIPT, Usage, run_measured  # noqa: E402
 
 from deeq_bert.bert.examples import decode_example  # noqa: E402
 from deeq_bert.bert.records import read_records  # noqa: E402
 from deeq_bert.tokenizers.errors import InputError  # noqa: E402
 from deeq_bert.tokenizers.files import read_lines  # noqa: E402
-from deeq_bert.tokenizers.vocabulary import load_vocab  # noqa: E402
 
-SCRIPT = ROOT / "bert" / "create_pretraining_data.py"
-GOLDEN_VOCABULARY = ROOT.parent / "shared/golden/pretraining_data/vocab-bert.txt"
+NUM_SHARDS = 8
+CASES = {
+    "wordpiece": (),
+    "whole-word": ("--do_whole_word_mask=True",),
+    "512": ("--max_seq_length=512", "--max_predictions_per_seq=77"),
+    "deeq": (),
+    "workers": (),
+    "deeq-workers": (),
+}
+DEFAULT_CASES = (
+    "wordpiece:1,wordpiece:5,whole-word:1,512:1,deeq:1,workers:1,workers:5,deeq-workers:1"
+)
+# What the original has no flag for.
+NOT_IN_ORIGINAL = ("whole-word", "deeq")
+# CPU seconds of the original on 2.0 MB of Korean news, on a busy machine (shared/golden/README.md).
+REFERENCE_SECONDS = {1: 8.9, 5: 22.0}
 
-# The flags' defaults, which both sides are run with.
-MAX_SEQ_LENGTH = 128
-MAX_PREDICTIONS_PER_SEQ = 20
-MASKED_LM_PROB = 0.15
-SHORT_SEQ_PROB = 0.1
-RANDOM_SEED = 12345
+
+class Program(NamedTuple):
+    """What makes records.
+
+    Attributes:
+      name: As the table has it.
+      command: What runs it, without flags.
+      environment: Variables it needs.
+      flags: Flags that the others do not get.
+      core: The one it may use; any if None.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = {}
+    flags: tuple[str, ...] = ()
+    core: int | None = None
 
 
-@dataclasses.dataclass
-class Run:
-    """What a process took."""
+class Run(NamedTuple):
+    """What a program took, and where its records are."""
 
-    cpu_seconds: float
-    wall_seconds: float
-    peak_mebibytes: float
-    record_count: int
+    usage: Usage
+    records: str
+
+    @property
+    def peak(self) -> float:
+        """The memory of the largest process, in MiB."""
+        return self.usage.process_mebibytes[0]
+
+
+class Benchmark:
+    """Runs programs on one text in one folder."""
+
+    def __init__(self, options: argparse.Namespace, folder: str):
+        """Writes the text."""
+        self._options = options
+        self._folder = folder
+        self._core = min(os.sched_getaffinity(0))
+        self._ours = Program("ours", (sys.executable, str(SCRIPT)), core=self._core)
+        self._text = os.path.join(folder, "text.txt")
+        write_text(leading_documents(source_lines(options), options.megabytes * 1e6), self._text)
+        self._megabytes = os.path.getsize(self._text) / 1e6
+        print(f"{self._megabytes:.1f} MB of text")
+
+    def compare(self, case: str, dupe_factor: int) -> None:
+        """Prints what every program takes for a case, and how they compare."""
+        print(f"\n{case}, dupe factor {dupe_factor}")
+        print(
+            f"{'':<26} dupe     MB   CPU s  wall s    MB/s  instances/s  largest MiB  all MiB",
+            flush=True,
+        )
+        flags = (f"--dupe_factor={dupe_factor}", *self._tokenizer_flags(case), *CASES[case])
+        if case.endswith("workers"):
+            self._compare_workers(flags, dupe_factor)
+            return
+        ours = self._run(self._ours, flags, dupe_factor)
+        original = self._original(case)
+        theirs = self._run(original, flags, dupe_factor)
+        report(original.name, theirs, ours, compare_records(ours.records, theirs.records))
+        by_google = original.name == "the original"
+        if case == "wordpiece" and dupe_factor in REFERENCE_SECONDS and not by_google:
+            print(
+                f"  for reference, the original on 2.0 MB of news, one core of a busy machine: "
+                f"{REFERENCE_SECONDS[dupe_factor]} CPU s"
+            )
+        if case != "deeq":
+            self._compare_hugging_face(flags, dupe_factor, ours)
+
+    def _compare_hugging_face(self, flags: tuple[str, ...], dupe_factor: int, ours: Run) -> None:
+        try:
+            version = importlib.metadata.version("tokenizers")
+        except importlib.metadata.PackageNotFoundError:
+            print("  Hugging Face's tokenizers are not installed: pip install -e '.[vocab]'")
+            return
+        peer = Program(
+            f"tokenizers {version}, numpy",
+            (sys.executable, str(FOLDER / "hugging_face_records.py")),
+            core=self._core,
+        )
+        theirs = self._run(peer, flags, dupe_factor)
+        report(peer.name, theirs, ours, compare_shapes(ours.records, theirs.records))
+
+    def _compare_workers(self, flags: tuple[str, ...], dupe_factor: int) -> None:
+        whole = self._run(self._ours._replace(name="ours, one file, one core"), flags, dupe_factor)
+        runs = []
+        for num_workers in (1, 2):
+            name = f"ours, {NUM_SHARDS} shards, {num_workers} worker{'s' * (num_workers > 1)}"
+            shards = (f"--num_shards={NUM_SHARDS}", f"--num_workers={num_workers}")
+            program = self._ours._replace(name=name, flags=shards, core=None)
+            runs.append(self._run(program, flags, dupe_factor))
+        one, two = runs
+        gain = one.usage.wall_seconds / two.usage.wall_seconds
+        for one_shard, two_shard in zip(
+            record_files(one.records), record_files(two.records), strict=True
+        ):
+            if not filecmp.cmp(one_shard, two_shard, shallow=False):
+                sys.exit(f"ERROR: {one_shard} and {two_shard} differ.")
+        print(
+            f"  2 workers are {gain:.2f} times as fast as 1, parallel efficiency {gain / 2:.2f}, "
+            f"and make the same files; "
+            f"{whole.usage.wall_seconds / two.usage.wall_seconds:.2f} times as fast as one file"
+        )
+
+    def _original(self, case: str) -> Program:
+        if self._options.original_dir and case not in NOT_IN_ORIGINAL:
+            environment = {
+                "PYTHONPATH": os.path.abspath(self._options.original_dir),
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+            }
+            command = (sys.executable, "-m", "bert.create_pretraining_data")
+            return Program("the original", command, environment, core=self._core)
+        script = str(FOLDER / "plain_pretraining_data.py")
+        return Program("the original's manner", (sys.executable, script), core=self._core)
+
+    def _tokenizer_flags(self, case: str) -> tuple[str, ...]:
+        if not case.startswith("deeq"):
+            return (
+                f"--vocab_file={os.path.abspath(self._options.vocab_file)}",
+                f"--do_lower_case={self._options.do_lower_case}",
+            )
+        cache = f"--morpheme_cache={os.path.join(self._folder, 'morphemes')}"
+        vocabulary = os.path.join(self._folder, "deeq", "vocab.txt")
+        flags = ("--tokenizer=deeq", f"--vocab_file={vocabulary}", cache)
+        if not os.path.exists(vocabulary):
+            common = ("--tokenizer=deeq", f"--input_file={self._text}", cache)
+            build = (sys.executable, str(ROOT / "tokenizers" / "build_vocab.py"))
+            run_measured((*build, *common, f"--output_file={vocabulary}"), self._folder)
+            # What the vocabulary's making has left out is analysed now.
+            filled = os.path.join(self._folder, "filling")
+            make = (*self._ours.command, f"--input_file={self._text}", "--dupe_factor=1", *flags)
+            run_measured((*make, f"--output_file={filled}"), self._folder)
+        return flags if case.endswith("workers") else (*flags, "--num_workers=1")
+
+    def _run(self, program: Program, flags: tuple[str, ...], dupe_factor: int) -> Run:
+        """Runs a program, prints what it took and returns it; the best of some times."""
+        run_folder = os.path.join(self._folder, re.sub(r"\W+", "-", program.name))
+        records = os.path.join(run_folder, "train.tfrecord")
+        files = (f"--input_file={self._text}", f"--output_file={records}")
+        command = (*program.command, *files, *flags, *program.flags)
+        usages = []
+        for _ in range(self._options.repeats):
+            # Shards that are there already would not be made again.
+            shutil.rmtree(run_folder, ignore_errors=True)
+            os.mkdir(run_folder)
+            usages.append(run_measured(command, run_folder, program.environment, program.core))
+        usage = min(usages, key=lambda usage: usage.wall_seconds)
+        count = sum(1 for path in record_files(records) for _ in read_records(path))
+        print(
+            f"{program.name:<26} {dupe_factor:4} {self._megabytes:6.1f} {usage.cpu_seconds:7.2f} "
+            f"{usage.wall_seconds:7.2f} {self._megabytes / usage.wall_seconds:7.2f} "
+            f"{count / usage.wall_seconds:12.0f} {usage.process_mebibytes[0]:12.0f} "
+            f"{usage.total_mebibytes:8.0f}",
+            flush=True,
+        )
+        return Run(usage, records)
 
 
 def main() -> None:
     options = parse_arguments()
-    with tempfile.TemporaryDirectory() as folder:
-        text, part = os.path.join(folder, "text.txt"), os.path.join(folder, "part.txt")
-        write_text(source_lines(options), text)
-        write_text(leading_documents(text, options.peer_megabytes * 1e6), part)
-        print(f"{'':<30}  dupe    MB   CPU s  wall s     MB/s  instances/s  peak MiB")
-        for dupe_factor in options.dupe_factors:
-            run_script(options, text, os.path.join(folder, "ours"), dupe_factor)
-        for dupe_factor in options.dupe_factors:
-            our_records, peer_records = (os.path.join(folder, name) for name in ("ours", "peer"))
-            ours = run_script(options, part, our_records, dupe_factor)
-            peer = run_peer(options, part, peer_records, dupe_factor)
-            print(
-                f"  the plain form takes {peer.cpu_seconds / ours.cpu_seconds:.1f} times the time "
-                f"and {peer.peak_mebibytes / ours.peak_mebibytes:.1f} times the memory; "
-                f"{compare(our_records, peer_records)}"
-            )
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        benchmark = Benchmark(options, folder)
+        for case, dupe_factor in options.cases:
+            benchmark.compare(case, dupe_factor)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="*", help="text files")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", nargs="*", help="text, a blank line between documents")
     parser.add_argument("--data_dir", help="without files: the folder of the unpacked shared/data")
+    parser.add_argument("--megabytes", type=float, default=20, help="how much of the text is used")
+    parser.add_argument("--cases", type=parse_cases, default=parse_cases(DEFAULT_CASES))
+    parser.add_argument("--original_dir", help="where the original's package bert is")
     parser.add_argument("--vocab_file", default=str(GOLDEN_VOCABULARY), help="one token a line")
     parser.add_argument("--do_lower_case", action="store_true")
-    parser.add_argument(
-        "--dupe_factors", type=lambda text: [int(part) for part in text.split(",")], default=[1, 5]
-    )
-    parser.add_argument("--peer_megabytes", type=float, default=2, help="what the plain form gets")
+    parser.add_argument("--repeats", type=int, default=1, help="runs of each, the best counts")
+    parser.add_argument("--folder", help="where the temporary files go")
     options = parser.parse_args()
     if not options.files and not options.data_dir:
         parser.error("give text files, or --data_dir")
+    original_dir = options.original_dir
+    if original_dir and not os.path.exists(f"{original_dir}/bert/create_pretraining_data.py"):
+        parser.error(f"--original_dir: {original_dir} has no bert/create_pretraining_data.py")
     return options
+
+
+def parse_cases(text: str) -> list[tuple[str, int]]:
+    cases = []
+    for part in text.split(","):
+        case, _, dupe_factor = part.partition(":")
+        if case not in CASES or not re.fullmatch("[1-9][0-9]*|", dupe_factor):
+            raise argparse.ArgumentTypeError(
+                f"{part!r} is none of {', '.join(CASES)}, with a dupe factor as in wordpiece:5"
+            )
+        cases.append((case, int(dupe_factor or 1)))
+    return cases
 
 
 def source_lines(options: argparse.Namespace) -> Iterator[str]:
     for path in options.files:
         yield from read_lines(path)
+        yield ""
     if not options.files:
-        folder = pathlib.Path(options.data_dir) / "corpus/web/petitions_jsonl"
-        for path in sorted(folder.glob("*.jsonl")):
+        folder = pathlib.Path(options.data_dir) / "corpus/web"
+        names = ("petitions_jsonl/*.jsonl", "dps_jsonl/**/*.jsonl")
+        for path in itertools.chain.from_iterable(sorted(folder.glob(name)) for name in names):
             for record in read_lines(str(path)):
-                sentences = re.split(r"(?<=[.!?])\s+|\n", json.loads(record)["content"])
+                fields = json.loads(record)
+                text = fields["content" if "content" in fields else "text"]
+                sentences = re.split(r"(?<=[.!?])\s+|\n", text)
                 yield from filter(None, map(str.strip, sentences))
                 yield ""
 
 
-def leading_documents(path: str, size: float) -> Iterator[str]:
+def leading_documents(lines: Iterable[str], size: float) -> Iterator[str]:
     """The lines of the documents that begin in the first `size` bytes."""
-    for line in read_lines(path):
+    for line in lines:
         size -= len(line.encode()) + 1
         if size < 0 and not line:
             return
@@ -116,216 +287,50 @@ def write_text(lines: Iterable[str], path: str) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def run_script(options: argparse.Namespace, text: str, records: str, dupe_factor: int) -> Run:
-    command = [
-        sys.executable,
-        str(SCRIPT),
-        f"--input_file={text}",
-        f"--vocab_file={options.vocab_file}",
-        f"--output_file={records}",
-        f"--do_lower_case={options.do_lower_case}",
-        f"--dupe_factor={dupe_factor}",
-    ]
-    return measure("create_pretraining_data.py", command, text, records, dupe_factor)
+def record_files(records: str) -> list[str]:
+    """Returns the one file, or the shards, that were written as `records`."""
+    path = pathlib.Path(records)
+    shards = path.parent.glob(f"{path.name}-?????-of-?????")
+    return [records] if path.exists() else sorted(map(str, shards))
 
 
-def run_peer(options: argparse.Namespace, text: str, records: str, dupe_factor: int) -> Run:
-    arguments = [text, options.vocab_file, records, str(options.do_lower_case), str(dupe_factor)]
-    command = [sys.executable, __file__, "--as_peer", *arguments]
-    return measure("the plain form", command, text, records, dupe_factor)
-
-
-def measure(name: str, command: list[str], text: str, records: str, dupe_factor: int) -> Run:
-    """Runs a command that makes records of a text, prints what it took and returns it."""
-    started = time.monotonic()
-    with open(os.devnull, "wb") as nowhere:
-        quiet = [(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 2)]
-        process = os.posix_spawn(command[0], command, os.environ, file_actions=quiet)
-        _, status, usage = os.wait4(process, 0)
-    if status:
-        sys.exit(f"ERROR: {' '.join(command)} failed.")
-    run = Run(
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        wall_seconds=time.monotonic() - started,
-        peak_mebibytes=usage.ru_maxrss / 1024,
-        record_count=sum(1 for _ in read_records(records)) if os.path.exists(records) else 0,
-    )
-    megabytes = os.path.getsize(text) / 1e6
-    print(
-        f"{name:<30} {dupe_factor:5} {megabytes:5.1f} {run.cpu_seconds:7.2f} "
-        f"{run.wall_seconds:7.2f} {megabytes / run.cpu_seconds:8.2f} "
-        f"{run.record_count / run.cpu_seconds:12.0f} {run.peak_mebibytes:9.0f}",
-        flush=True,
-    )
-    return run
-
-
-def compare(our_records: str, peer_records: str) -> str:
+def compare_records(our_records: str, their_records: str) -> str:
     """Says that the records are the same; stops where they are not."""
-    if not os.path.exists(peer_records):
-        return "it wrote nothing, since TensorFlow is not installed"
     ours = map(decode_example, read_records(our_records))
-    theirs = map(decode_example, read_records(peer_records))
+    theirs = map(decode_example, read_records(their_records))
     count = 0
-    for count, (our_example, peer_example) in enumerate(zip(ours, theirs, strict=True), start=1):
-        if our_example != peer_example:
+    for count, (our_example, their_example) in enumerate(zip(ours, theirs, strict=True), start=1):
+        if our_example != their_example:
             sys.exit(f"ERROR: record {count} differs.")
     return f"its {count:,} records are the same"
 
 
-@dataclasses.dataclass
-class PlainInstance:
-    """An instance as the plain form has it."""
-
-    tokens: list[str]
-    segment_ids: list[int]
-    positions: list[int]
-    labels: list[str]
-    is_random_next: bool
-
-
-def make_records_plainly(
-    text: str, vocab_file: str, records: str, do_lower_case: str, dupe_factor: str
-) -> None:
-    """The whole job in the original's manner."""
-    try:
-        import tensorflow as tf
-    except ImportError:
-        tf = None
-    vocab = load_vocab(vocab_file)
-    tokenizer = PlainTokenizer(vocab, do_lower_case == "True")
-    rng = random.Random(RANDOM_SEED)
-    documents = [[]]
-    for line in read_lines(text):
-        line = line.strip()
-        if not line:
-            documents.append([])
-        elif tokens := tokenizer.tokenize(line):
-            documents[-1].append(tokens)
-    documents = [document for document in documents if document]
-    rng.shuffle(documents)
-    words = list(vocab)
-    instances = []
-    for _ in range(int(dupe_factor)):
-        for index in range(len(documents)):
-            instances += plain_instances(documents, index, words, rng)
-    rng.shuffle(instances)
-    if tf is not None:
-        write_plainly(tf, instances, vocab, records)
+def compare_shapes(our_records: str, their_records: str) -> str:
+    """Says that the records have the same features, and how full they are."""
+    shapes, filled = [], []
+    for records in (our_records, their_records):
+        tokens = predictions = 0
+        for example in map(decode_example, read_records(records)):
+            tokens += sum(example["input_mask"])
+            predictions += sum(example["masked_lm_weights"])
+        shapes.append({name: len(values) for name, values in example.items()})
+        filled.append(f"{tokens:,} tokens and {predictions:,.0f} predictions")
+    if shapes[0] != shapes[1]:
+        sys.exit(f"ERROR: its records have other features: {shapes}")
+    return f"its records have {filled[1]}, ours {filled[0]}"
 
 
-def plain_instances(documents, index, words, rng) -> list[PlainInstance]:
-    document, most = documents[index], MAX_SEQ_LENGTH - 3
-    target = rng.randint(2, most) if rng.random() < SHORT_SEQ_PROB else most
-    instances, chunk, place = [], [], 0
-    while place < len(document):
-        chunk.append(document[place])
-        if place == len(document) - 1 or sum(map(len, chunk)) >= target:
-            first_count = rng.randint(1, len(chunk) - 1) if len(chunk) > 1 else 1
-            first = [token for sentence in chunk[:first_count] for token in sentence]
-            is_random_next = len(chunk) == 1 or rng.random() < 0.5
-            if is_random_next:
-                second = plain_random_next(documents, index, target - len(first), rng)
-                place -= len(chunk) - first_count
-            else:
-                second = [token for sentence in chunk[first_count:] for token in sentence]
-            while len(first) + len(second) > most:
-                longer = first if len(first) > len(second) else second
-                if rng.random() < 0.5:
-                    del longer[0]
-                else:
-                    longer.pop()
-            tokens = ["[CLS]", *first, "[SEP]", *second, "[SEP]"]
-            segment_ids = [0] * (len(first) + 2) + [1] * (len(second) + 1)
-            tokens, positions, labels = plain_mask(tokens, words, rng)
-            instances.append(PlainInstance(tokens, segment_ids, positions, labels, is_random_next))
-            chunk = []
-        place += 1
-    return instances
-
-
-def plain_random_next(documents, index, length, rng) -> list[str]:
-    for _ in range(10):
-        other = rng.randint(0, len(documents) - 1)
-        if other != index:
-            break
-    tokens: list[str] = []
-    for sentence in documents[other][rng.randint(0, len(documents[other]) - 1) :]:
-        tokens.extend(sentence)
-        if len(tokens) >= length:
-            break
-    return tokens
-
-
-class PlainPrediction(NamedTuple):
-    """A token to predict as the plain form has it."""
-
-    position: int
-    label: str
-
-
-def plain_mask(
-    tokens: list[str], words: list[str], rng: random.Random
-) -> tuple[list[str], list[int], list[str]]:
-    """Returns the tokens with masks, and the positions and labels of these."""
-    candidates: list[list[int]] = []
-    for position, token in enumerate(tokens):
-        if token != "[CLS]" and token != "[SEP]":
-            candidates.append([position])
-    rng.shuffle(candidates)
-    masked = list(tokens)
-    count = min(MAX_PREDICTIONS_PER_SEQ, max(1, int(round(len(tokens) * MASKED_LM_PROB))))
-    predictions: list[PlainPrediction] = []
-    covered: set[int] = set()
-    for candidate in candidates:
-        if len(predictions) >= count:
-            break
-        if len(predictions) + len(candidate) > count or any(p in covered for p in candidate):
-            continue
-        for position in candidate:
-            covered.add(position)
-            if rng.random() < 0.8:
-                masked[position] = "[MASK]"
-            elif rng.random() >= 0.5:
-                masked[position] = words[rng.randint(0, len(words) - 1)]
-            predictions.append(PlainPrediction(position, tokens[position]))
-    predictions.sort(key=lambda prediction: prediction.position)
-    positions = [prediction.position for prediction in predictions]
-    return masked, positions, [prediction.label for prediction in predictions]
-
-
-def write_plainly(tf, instances: list[PlainInstance], vocab: dict[str, int], path: str) -> None:
-    def padded(values, length):
-        return values + [0] * (length - len(values))
-
-    def integers(values):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-
-    with tf.io.TFRecordWriter(path) as writer:
-        for instance in instances:
-            ids = [vocab[token] for token in instance.tokens]
-            labels = [vocab[token] for token in instance.labels]
-            weights = padded([1.0] * len(labels), MAX_PREDICTIONS_PER_SEQ)
-            features = {
-                "input_ids": integers(padded(ids, MAX_SEQ_LENGTH)),
-                "input_mask": integers(padded([1] * len(ids), MAX_SEQ_LENGTH)),
-                "segment_ids": integers(padded(instance.segment_ids, MAX_SEQ_LENGTH)),
-                "masked_lm_positions": integers(
-                    padded(instance.positions, MAX_PREDICTIONS_PER_SEQ)
-                ),
-                "masked_lm_ids": integers(padded(labels, MAX_PREDICTIONS_PER_SEQ)),
-                "masked_lm_weights": tf.train.Feature(float_list=tf.train.FloatList(value=weights)),
-                "next_sentence_labels": integers([int(instance.is_random_next)]),
-            }
-            example = tf.train.Example(features=tf.train.Features(feature=features))
-            writer.write(example.SerializeToString())
+def report(name: str, theirs: Run, ours: Run, records: str) -> None:
+    print(
+        f"  {name}: {theirs.usage.cpu_seconds / ours.usage.cpu_seconds:.2f} times our CPU time, "
+        f"{theirs.usage.wall_seconds / ours.usage.wall_seconds:.2f} times our wall time, "
+        f"{theirs.peak / ours.peak:.2f} times our memory;\n  {records}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
     try:
-        if sys.argv[1:2] == ["--as_peer"]:
-            make_records_plainly(*sys.argv[2:])
-        else:
-            main()
-    except InputError as error:
+        main()
+    except (InputError, RuntimeError) as error:
         sys.exit(f"ERROR: {error}")

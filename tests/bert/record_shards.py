@@ -12,6 +12,9 @@ def make_set(
 ) -> list[pathlib.Path]:
     """Spreads the records of a file over train.tf-*-of-N, with what stands beside them."""
     info = json.loads(pathlib.Path(f"{records}.json").read_text()) | {"num_shards": count} | choices
+    # What holds for all records does not for some.
+    for name in ("instance_tokens", "random_next", "predictions", "length_counts"):
+        info.pop(name, None)
     examples = list(read_records(str(records)))
     shards, entries = [], []
     for number in range(count):

@@ -6,9 +6,11 @@ import random
 
 import numpy as np
 import pytest
+from instance_rows import Masked, mask_pair
 
 from deeq_bert.bert.dynamic_masking import DynamicMasking
-from deeq_bert.bert.instances import NEVER_MASKED, Masker
+from deeq_bert.bert.instance_blocks import NEVER_MASKED
+from deeq_bert.bert.instances import MaskingChoice
 from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START
 from deeq_bert.tokenizers.errors import InputError
 
@@ -21,7 +23,7 @@ DRAWS = 3000
 
 
 class Vocabulary:
-    """What `Masker` needs of a tokenizer."""
+    """What masking needs of a tokenizer."""
 
     vocab = {f"token {id_}": id_ for id_ in range(NUM_IDS)} | {
         "[CLS]": CLS,
@@ -75,10 +77,6 @@ def masking(
     return DynamicMasking(MASK, num_ids, mask_unit, masked_lm_prob, max_predictions_per_seq, seed)
 
 
-# The masked ids, the positions and the labels of one sequence.
-Masked = tuple[list[int], list[int], list[int]]
-
-
 def ours(ids: list[int], mask_unit: str, draws: int = DRAWS) -> list[Masked]:
     """The outcomes of so many epochs."""
     arrays = (np.repeat(array, draws, axis=0) for array in arrays_of([ids]))
@@ -93,13 +91,12 @@ def ours(ids: list[int], mask_unit: str, draws: int = DRAWS) -> list[Masked]:
 
 def theirs(ids: list[int], mask_unit: str, draws: int = DRAWS) -> list[Masked]:
     """The outcomes of so many draws of the static code."""
-    masker = Masker(Vocabulary, 0.3, 8, mask_unit, random.Random(11))
-    outcomes = []
-    for _ in range(draws):
-        masked = list(ids)
-        positions, labels = masker.mask(masked)
-        outcomes.append((masked, positions, labels))
-    return outcomes
+    return statically(ids, MaskingChoice(0.3, 8, mask_unit), 11, draws)
+
+
+def statically(ids: list[int], choice: MaskingChoice, seed: int, draws: int = 1) -> list[Masked]:
+    middle = ids.index(SEP)
+    return mask_pair(Vocabulary, ids[1:middle], ids[middle + 1 : -1], choice, seed, draws)
 
 
 def is_the_same_distribution(counts: collections.Counter, others: collections.Counter) -> bool:
@@ -234,12 +231,12 @@ def test_random_words_are_any_of_the_vocabulary_equally_often():
     "probability, most", [(0.0, 20), (0.15, 20), (0.15, 3), (0.5, 20), (0.25, 20), (1.0, 40)]
 )
 def test_the_number_of_predictions_is_that_of_the_static_code(probability, most):
-    sequences = [[CLS] + [7] * (length - 3) + [SEP, SEP] for length in range(5, LENGTH + 1)]
+    sequences = [[CLS, 7, SEP] + [7] * (length - 4) + [SEP] for length in range(5, LENGTH + 1)]
     *_, weights = masking(masked_lm_prob=probability, max_predictions_per_seq=most).mask(
         *arrays_of(sequences), np.arange(len(sequences)), np.zeros(len(sequences), int)
     )
-    masker = Masker(Vocabulary, probability, most, "token", random.Random(0))
-    expected = [len(masker.mask(list(ids))[0]) for ids in sequences]
+    choice = MaskingChoice(probability, most, "token")
+    expected = [len(statically(ids, choice, seed=0)[0][1]) for ids in sequences]
     assert weights.sum(axis=1).tolist() == expected
 
 

@@ -7,10 +7,10 @@ import resource
 import struct
 
 import pytest
+from instance_rows import TrainingInstance, encode_row
 
 from deeq_bert.bert import records
-from deeq_bert.bert.examples import ExampleEncoder
-from deeq_bert.bert.instances import TrainingInstance
+from deeq_bert.bert.example_encoding import ExampleEncoder
 from deeq_bert.bert.record_checks import check_records_match
 from deeq_bert.bert.records import RecordSet, frame_record, read_records
 from deeq_bert.tokenizers.errors import InputError
@@ -251,7 +251,7 @@ INSTANCE = TrainingInstance([2, 5, 4, 3, 6, 3], 4, [2], [99], False)
 
 
 def encode(max_seq_length=8, max_predictions_per_seq=2, instance=INSTANCE) -> bytes:
-    return ExampleEncoder(max_seq_length, max_predictions_per_seq, 200).encode(instance)
+    return encode_row(ExampleEncoder(max_seq_length, max_predictions_per_seq, 200), instance)
 
 
 def check(path: pathlib.Path, data: list[bytes], vocab_size: int = 100, **arguments) -> None:

@@ -6,14 +6,10 @@ import pathlib
 import subprocess
 
 import pytest
+from instance_rows import TrainingInstance, UnmaskedInstance, encode_row
 
-from deeq_bert.bert.examples import (
-    UNMASKED_FEATURE_NAMES,
-    ExampleEncoder,
-    UnmaskedExampleEncoder,
-    decode_example,
-)
-from deeq_bert.bert.instances import TrainingInstance, UnmaskedInstance
+from deeq_bert.bert.example_encoding import ExampleEncoder
+from deeq_bert.bert.examples import UNMASKED_FEATURE_NAMES, decode_example
 from deeq_bert.bert.records import RecordSet, frame_record, read_records
 from deeq_bert.bert.unmasked_records import (
     check_record_kind,
@@ -22,9 +18,11 @@ from deeq_bert.bert.unmasked_records import (
 )
 from deeq_bert.tokenizers.errors import InputError
 
-MASKED = ExampleEncoder(8, 2, 100).encode(TrainingInstance([2, 9, 3, 8, 3], 3, [1], [7], False))
-UNMASKED = UnmaskedExampleEncoder(8, 100).encode(
-    UnmaskedInstance([2, 9, 3, 99, 3], b"\4\1\4\0\4", 3, False)
+MASKED = encode_row(
+    ExampleEncoder(8, 2, 100), TrainingInstance([2, 9, 3, 8, 3], 3, [1], [7], False)
+)
+UNMASKED = encode_row(
+    ExampleEncoder(8, None, 100), UnmaskedInstance([2, 9, 3, 99, 3], b"\4\1\4\0\4", 3, False)
 )
 TEXT = "오늘은 날씨가 좋다.\n내일도 그럴까?\n\n책을 읽었다.\n참 재미있었다.\n"
 INFO = {"mask_id": 4, "num_ids": 100, "mask_units": ["token", "word"]}

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from deeq_bert.tokenizers.base import WORD_START
+from deeq_bert.tokenizers.errors import InputError
 from deeq_bert.tokenizers.full_tokenizer import FullTokenizer
 
 LOWER_CASE = [False, True]
@@ -91,6 +92,41 @@ def test_lines_need_no_units(tokenizer):
     (line,) = tokenizer.tokenize_lines(["오늘은 날"])
     assert list(line.ids) == tokenizer.text_to_ids("오늘은 날")
     assert line.units == b""
+
+
+def test_blocks_of_lines_have_the_ids_of_the_lines(tokenizer, texts):
+    lines = [text.replace("\n", " ") for text in [*texts, *random_texts()[:300]]]
+    blocks = [lines[:5], lines[5:6], [""], ["", ""], lines[6:]]
+    made = list(tokenizer.tokenize_blocks(iter(blocks)))
+    assert len(made) == len(blocks)
+    for block, (ids, counts, units) in zip(blocks, made):
+        of_lines = list(map(tokenizer.text_to_ids, block))
+        assert ids.tolist() == [index for of_line in of_lines for index in of_line]
+        assert counts.tolist() == list(map(len, of_lines))
+        assert units == b""
+
+
+def test_blocks_are_tokenized_one_at_a_time(tokenizer):
+    read = []
+
+    def blocks():
+        for number in range(3):
+            read.append(number)
+            yield ["오늘은", "날"]
+
+    made = tokenizer.tokenize_blocks(blocks())
+    next(made)
+    assert read == [0]
+
+
+def test_an_unknown_word_needs_its_token(tmp_path):
+    path = tmp_path / "vocab.txt"
+    path.write_text("가\n나", encoding="utf-8")
+    tokenizer = FullTokenizer(str(path), do_lower_case=False)
+    (block,) = tokenizer.tokenize_blocks([["가 나", "", "나"]])
+    assert (block.ids.tolist(), block.counts.tolist()) == ([0, 1, 1], [2, 0, 1])
+    with pytest.raises(InputError, match=r"vocab\.txt has no \[UNK\]"):
+        list(tokenizer.tokenize_blocks([["가 나", "다"]]))
 
 
 def test_decode_joins_pieces(own):

@@ -1,5 +1,6 @@
 """Lines tokenized by several processes: the same as by one."""
 
+import contextlib
 import functools
 import itertools
 import multiprocessing
@@ -113,21 +114,32 @@ def test_no_lines_give_nothing(vocab_file, num_workers):
     assert list(parallel.tokenize_lines(make, [], num_workers)) == []
 
 
-def test_one_process_reads_no_further_ahead_than_the_tokenizer(vocab_file):
-    make = functools.partial(CharacterTokenizer, vocab_file)
-    lines = itertools.cycle(["가", "나"])
+def read_for_the_first(tokenize, lines) -> int:
+    """Returns how many of endless lines are read until the first result is there."""
     read = 0
 
     def counted():
         nonlocal read
-        for line in lines:
+        for line in itertools.cycle(lines):
             read += 1
             yield line
 
-    tokenized = parallel.tokenize_lines(make, counted(), 1)
-    next(tokenized)
+    with contextlib.closing(tokenize(counted())) as results:
+        next(results)
+    return read
 
-    assert read == CharacterTokenizer.read_ahead
+
+@pytest.mark.parametrize("tokenize", [parallel.tokenize_lines, parallel.tokenize_blocks])
+def test_one_process_reads_no_further_ahead_than_a_block_and_the_tokenizer(vocab_file, tokenize):
+    make = functools.partial(CharacterTokenizer, vocab_file)
+    read = read_for_the_first(lambda lines: tokenize(make, lines, 1), ["가", "나"])
+    assert read <= parallel._BLOCK_LINES + CharacterTokenizer.read_ahead
+
+
+def test_of_long_lines_fewer_are_read_ahead(vocab_file):
+    make = functools.partial(CharacterTokenizer, vocab_file)
+    read = read_for_the_first(lambda lines: parallel.tokenize_blocks(make, lines, 1), ["가" * 30])
+    assert read <= 1 + CharacterTokenizer.read_ahead
 
 
 def test_several_processes_read_endless_lines(vocab_file):
@@ -139,6 +151,37 @@ def test_several_processes_read_endless_lines(vocab_file):
 
     assert some == ["가", "나"] * 50 + ["가"]
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+@pytest.mark.parametrize("kind", [CharacterTokenizer, UnitlessTokenizer])
+def test_blocks_are_lines_and_their_tokens_end_to_end(vocab_file, kind, num_workers):
+    make = functools.partial(kind, vocab_file)
+    blocks = list(parallel.tokenize_blocks(make, LINES, num_workers))
+    by_lines = list(parallel.tokenize_lines(make, LINES, 1))
+
+    assert [line for lines, _ in blocks for line in lines] == LINES
+    for lines, (ids, counts, units) in blocks:
+        own, by_lines = by_lines[: len(lines)], by_lines[len(lines) :]
+        assert counts.tolist() == [len(tokenized.ids) for _, tokenized in own]
+        assert ids == array("i", [index for _, tokenized in own for index in tokenized.ids])
+        assert units == b"".join(tokenized.units for _, tokenized in own)
+
+
+def test_blocks_end_with_few_lines_or_characters(vocab_file):
+    make = functools.partial(CharacterTokenizer, vocab_file)
+    lines = ["가"] * 6 + ["나" * 18] * 3 + ["다" * 50, "라"]
+    blocks = [lines for lines, _ in parallel.tokenize_blocks(make, lines, 1)]
+    assert list(map(len, blocks)) == [4, 3, 2, 1, 1]
+
+
+def test_a_tokenizer_at_hand_does_the_same_and_stays_open(vocab_file):
+    make = functools.partial(CharacterTokenizer, vocab_file)
+    tokenizer = make()
+    expected = list(parallel.tokenize_blocks(make, LINES, 1))
+    assert list(parallel.tokenize_blocks_by(tokenizer, LINES)) == expected
+    assert list(parallel.tokenize_blocks_by(tokenizer, LINES)) == expected
+    assert tokenizer.vocab
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])

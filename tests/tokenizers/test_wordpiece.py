@@ -2,6 +2,7 @@
 
 import random
 import sys
+from array import array
 
 import pytest
 from plain_wordpiece import PlainTokenizer
@@ -164,6 +165,108 @@ def test_forgetting_changes_nothing(do_lower_case):
     tiny = WordpieceEncoder(basic, wordpiece, max_words=3)
     for text in texts * 2:
         assert list(tiny.encode(text)) == list(roomy.encode(text))
+
+
+def one_by_one(encoder: WordpieceEncoder, lines: list[str]) -> tuple[array, array]:
+    """What `encode_lines` gives, by `encode`."""
+    encoded = [list(encoder.encode(line)) for line in lines]
+    ids = array("i", [index for of_line in encoded for index in of_line])
+    return ids, array("i", map(len, encoded))
+
+
+# Lines that differ from others in what stands at their ends, in the middle, or in nothing.
+LINES = [
+    *("", " ", "\0", "\0\0 \0", "\x0b\x1c\x85", "\u3000", "\u2028", "\r"),
+    *(
+        "가\0나",
+        "\0가",
+        "가\0",
+        "가 \0 나",
+        "가\x0b",
+        "\x1c가",
+        "가\x85나",
+        "가\u2028나",
+        "가\u3000나",
+    ),
+    *("강아지가", "강아지가", "모르는 말", "강아지가 모르는", "가" * 201, "가" * 33 + "." * 33),
+]
+
+
+@pytest.mark.parametrize("do_lower_case", [False, True])
+@pytest.mark.parametrize("has_unknown", [True, False], ids=["[UNK]", "no [UNK]"])
+def test_lines_together_are_the_lines_one_by_one(do_lower_case, has_unknown):
+    texts = [text.replace("\n", " ") for text in nasty_texts(2000)] + LINES * 3
+    vocab = nasty_vocabulary(texts[::2], do_lower_case)
+    if not has_unknown:
+        del vocab["[UNK]"]
+    wordpiece = WordpieceTokenizer(vocab)
+    encoder = WordpieceEncoder(BasicTokenizer(do_lower_case), wordpiece)
+    ids, counts = encoder.encode_lines(texts)
+    assert (ids, counts) == one_by_one(encoder, texts)
+    assert ids.typecode == counts.typecode == "i"
+    assert vocab.get("[UNK]", NO_ID) in ids
+    # Whatever stands before and after.
+    chance = random.Random(3)
+    for size in range(1, 60):
+        lines = chance.choices(texts, k=size)
+        assert encoder.encode_lines(lines) == one_by_one(encoder, lines)
+
+
+@pytest.mark.parametrize("line", LINES, ids=ascii)
+def test_a_single_line_is_a_line(line):
+    encoder = WordpieceEncoder(BasicTokenizer(False), WordpieceTokenizer(VOCAB))
+    assert encoder.encode_lines([line]) == one_by_one(encoder, [line])
+
+
+@pytest.mark.parametrize("do_lower_case", [False, True])
+def test_a_line_break_within_a_line_is_whitespace(do_lower_case):
+    # Texts of tasks have them, if not those of records.
+    encoder = WordpieceEncoder(BasicTokenizer(do_lower_case), WordpieceTokenizer(VOCAB))
+    lines = ["강아지\n가", "\n", "an\x0b\nan", "", "가\n", "가"]
+    assert encoder.encode_lines(lines) == one_by_one(encoder, lines)
+
+
+@pytest.mark.parametrize("do_lower_case", [False, True])
+def test_forgetting_changes_nothing_in_lines(do_lower_case):
+    texts = [text.replace("\n", " ") for text in nasty_texts(300)]
+    basic = BasicTokenizer(do_lower_case)
+    wordpiece = WordpieceTokenizer(nasty_vocabulary(texts, do_lower_case))
+    roomy = WordpieceEncoder(basic, wordpiece)
+    for max_table_words in (0, 10, 1000):
+        tiny = WordpieceEncoder(basic, wordpiece, max_words=3, max_table_words=max_table_words)
+        for start in (0, 30, 60, 0, 30, 200):
+            some = texts[start : start + 100]
+            assert tiny.encode_lines(some) == roomy.encode_lines(some)
+
+
+def test_tens_of_thousands_of_words_are_told_apart():
+    words = [f"{'가' * (number % 7)}{number}" for number in range(30_000)]
+    chance = random.Random(5)
+    vocab = {piece: index for index, piece in enumerate(["[UNK]", *words])}
+    encoder = WordpieceEncoder(BasicTokenizer(False), WordpieceTokenizer(vocab))
+    for _ in range(3):
+        chance.shuffle(words)
+        lines = [" ".join(words[start : start + 20]) for start in range(0, len(words), 20)]
+        ids, counts = encoder.encode_lines(lines)
+        assert ids.tolist() == [vocab[word] for word in words]
+        assert set(counts) == {20}
+
+
+@pytest.mark.parametrize("do_lower_case", [False, True])
+def test_words_with_marks_are_equal_to_the_plain_form(do_lower_case):
+    chance = random.Random(4)
+    marks = [char for char in map(chr, range(33, 127)) if not char.isalnum()]
+    words = ["강아지가", "강아지", "고양이", "an", "AN", "3", "가a3", "ban", "가" * 40, "漢", "é"]
+    texts = []
+    for _ in range(500):
+        before, after = (chance.choices(marks, k=chance.choice((0, 0, 1, 2, 5))) for _ in "12")
+        texts.append("".join([*before, chance.choice(words), *after, chance.choice(words)]))
+        texts.append("".join([chance.choice(words), *after]))
+    vocab = {piece: index for index, piece in enumerate([*PIECES, *marks[::2]])}
+    plain = PlainTokenizer(vocab, do_lower_case)
+    encoder = WordpieceEncoder(BasicTokenizer(do_lower_case), WordpieceTokenizer(vocab))
+    for text in texts:
+        assert list(encoder.encode(text)) == plain.text_to_ids(text), text
 
 
 def test_marks_that_change_places_the_second_time_are_told_apart():
