@@ -1,6 +1,7 @@
 """Documents to files of records, and what is to be known of these."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -192,7 +193,7 @@ class RecordMaker:
         )
         self._order = np.frombuffer(order, np.int64)
         self._reader = InstanceReader(documents, tokenizer, self._instances)
-        self._encoder = ExampleEncoder(
+        self._encoder = _encoder(
             length.max_seq_length,
             length.max_predictions_per_seq if masking else None,
             max(tokenizer.vocab.values()) + 1,
@@ -250,6 +251,14 @@ class RecordMaker:
 
     def _count(self, numbers: np.ndarray) -> RecordCounts:
         return RecordCounts.of(self._instances, numbers, self._length.max_seq_length)
+
+
+@functools.lru_cache(maxsize=8)
+def _encoder(
+    max_seq_length: int, max_predictions_per_seq: int | None, num_ids: int
+) -> ExampleEncoder:
+    # Its tables take a tenth of a second, and many small shards have the same.
+    return ExampleEncoder(max_seq_length, max_predictions_per_seq, num_ids)
 
 
 class _HashedFile:

@@ -7,7 +7,6 @@ text and settings, so that any process on any machine may make it, and what stan
 is written last, tells that it is done.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -16,8 +15,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from deeq_bert.bert import record_info
-from deeq_bert.bert.documents import TextCounts
+from deeq_bert.bert import record_info, shard_folders
+from deeq_bert.bert.documents import Documents, TextCounts
 from deeq_bert.bert.record_info import ShardName, shard_path
 from deeq_bert.bert.record_making import (
     RecordCounts,
@@ -30,9 +29,12 @@ from deeq_bert.bert.record_making import (
 from deeq_bert.bert.text_blocks import (
     OpenFile,
     TextBlock,
+    TextFile,
     assign_blocks,
     block_size,
+    check_unchanged,
     count_bytes,
+    describe_file,
     open_local,
     plan_blocks,
     read_block,
@@ -47,6 +49,9 @@ from deeq_bert.tokenizers.parallel import tokenize_blocks_by
 # tests/benchmarks/records_memory.py, and rounded up.
 _PROCESS_BYTES, _ANALYZER_BYTES = 150_000_000, 1_200_000_000
 _BYTES_PER_BYTE, _BYTES_PER_BYTE_AND_USE = 2.0, 1.5
+# The text of a shard is not planned shorter than this, nor longer than the memory allows by more
+# than that factor, which the rounding above covers.
+_LEAST_BYTES, _TOLERANCE = 1_000_000, 1.05
 
 Counts = TypeVar("Counts", TextCounts, RecordCounts)
 
@@ -71,6 +76,16 @@ class Shard(NamedTuple):
     def num_bytes(self) -> int:
         """How long the text is."""
         return sum(block.num_bytes for block in self.blocks)
+
+    @property
+    def text_digest(self) -> str:
+        """Tells which parts of the files it is made of."""
+        ranges = [
+            (os.path.basename(path), start, end)
+            for block in self.blocks
+            for path, start, end in block.ranges
+        ]
+        return hashlib.sha256(json.dumps(ranges).encode()).hexdigest()[:16]
 
 
 class OutputSet(NamedTuple):
@@ -97,12 +112,14 @@ class ShardRun:
       settings: How the records are made.
       outputs: Where they go; one for each length of the settings.
       run: Names text and settings: shards of one run have the same.
+      text: Its files, as they were at the start.
       open_file: Opens a file of the text.
     """
 
     settings: RecordSettings
     outputs: tuple[OutputSet, ...]
     run: str
+    text: tuple[TextFile, ...]
     open_file: OpenFile = open_local
 
 
@@ -128,7 +145,7 @@ def plan_shards(
       InputError: That cannot be done, or a file cannot be read.
     """
     num_bytes = count_bytes(input_files, open_file)
-    most = num_bytes
+    given, most = num_shards, num_bytes
     remedy = "Put blank lines between its documents."
     if max_memory_mb is not None:
         most = _shard_bytes(settings, max_memory_mb, has_analyzer)
@@ -144,22 +161,34 @@ def plan_shards(
     blocks = plan_blocks(
         input_files, min(block_size(num_bytes, num_shards), most), most, remedy, open_file
     )
-    dealt_out = assign_blocks(blocks, num_shards, settings.random_seed)
-    return [Shard(number, num_shards, blocks) for number, blocks in enumerate(dealt_out)]
+    while True:
+        dealt_out = assign_blocks(blocks, num_shards, settings.random_seed)
+        shards = [Shard(number, num_shards, blocks) for number, blocks in enumerate(dealt_out)]
+        # Only documents that are long themselves do not spread evenly.
+        if max(shard.num_bytes for shard in shards) <= most * _TOLERANCE:
+            return shards
+        if given is not None:
+            raise InputError(
+                f"--num_shards={given}: the text has long documents, which stay whole, and so "
+                f"a shard would have more than the {most / 1e6:.0f} MB of text that "
+                f"--max_memory_mb={max_memory_mb} allows. Give more shards, or more memory."
+            )
+        # At the latest with a block each none is too long.
+        num_shards = min(num_shards + math.ceil(num_shards / 20), len(blocks))
 
 
 def _shard_bytes(settings: RecordSettings, max_memory_mb: int, has_analyzer: bool) -> int:
     """Returns how long the text of a shard may be."""
     process = _PROCESS_BYTES + (_ANALYZER_BYTES if has_analyzer else 0)
-    left = max_memory_mb * 1e6 - process
-    most = int(left / (_BYTES_PER_BYTE + _BYTES_PER_BYTE_AND_USE * settings.dupe_factor))
-    if most < 1_000_000:
-        lowest = math.ceil((process + 1e6 * (left / most if most > 0 else 20)) / 1e6)
+    needed = _BYTES_PER_BYTE + _BYTES_PER_BYTE_AND_USE * settings.dupe_factor
+    lowest = max(256, math.ceil((process + _LEAST_BYTES * needed) / 1e6))
+    if max_memory_mb < lowest:
         raise InputError(
             f"--max_memory_mb={max_memory_mb}: too little, for a process takes "
-            f"{process / 1e6:.0f} MB before there is any text. Give {max(lowest, 256)} or more."
+            f"{process / 1e6:.0f} MB before there is any text, and {needed:g} bytes for each byte "
+            f"of it. Give {lowest} or more."
         )
-    return most
+    return int((max_memory_mb * 1e6 - process) / needed)
 
 
 def shard_run(
@@ -181,13 +210,11 @@ def shard_run(
     Raises:
       InputError: A file cannot be read.
     """
+    text = tuple(describe_file(path, open_file) for path in input_files)
     facts = {
         "version": _VERSION,
         "num_shards": num_shards,
-        "input_files": [
-            (os.path.basename(path), count_bytes([path], open_file), _time_of_change(path))
-            for path in input_files
-        ],
+        "input_files": [(os.path.basename(path), *described) for path, *described in text],
         "contract": settings.contract,
         "lengths": settings.lengths,
         "mask_unit": settings.mask_unit,
@@ -200,14 +227,7 @@ def shard_run(
     outputs = tuple(
         OutputSet(name_of_length(output_file, length), length) for length in settings.lengths
     )
-    return ShardRun(settings, outputs, digest[:16], open_file)
-
-
-def _time_of_change(path: str) -> int | None:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return None
+    return ShardRun(settings, outputs, digest[:16], text, open_file)
 
 
 def prepare_outputs(run: ShardRun, num_shards: int, overwrite: bool) -> None:
@@ -219,43 +239,45 @@ def prepare_outputs(run: ShardRun, num_shards: int, overwrite: bool) -> None:
       overwrite: Whether to remove what is there of other runs.
 
     Raises:
-      InputError: There are shards of another run.
+      InputError: There are records of another run, or the run would overwrite what it reads.
+    """
+    read_files = [*(file.path for file in run.text), run.settings.tokenizer.vocab_file]
+    for output in run.outputs:
+        shard_folders.refuse_to_overwrite(output.path, read_files)
+    for output in run.outputs:
+        shard_folders.make_way(output.path, run.run, num_shards, overwrite)
+    remove_leftovers(run)
+
+
+def remove_leftovers(run: ShardRun) -> None:
+    """Removes what processes of this machine were writing that are gone.
+
+    Raises:
+      InputError: That cannot be done.
     """
     for output in run.outputs:
-        folder, name = os.path.split(os.path.abspath(output.path))
-        for entry in sorted(os.listdir(folder)):
-            path = os.path.join(folder, entry)
-            shard = record_info.shard_name(path)
-            if shard is None or os.path.basename(shard.set_path) != name:
-                continue
-            info = record_info.read_info(path)
-            is_ours = shard.count == num_shards and (info is None or info.get("run") == run.run)
-            if not is_ours and not overwrite:
-                raise InputError(
-                    f"{path} is there already, made of other text or with other flags. Remove "
-                    "the earlier shards, give another --output_file, or give --overwrite."
-                )
-            if not is_ours:
-                # First what says that it is whole.
-                _remove(record_info.info_path(path))
-                _remove(path)
-        info = record_info.read_set_info(output.path)
-        if info is not None and info.get("run") != run.run:
-            _remove(record_info.info_path(output.path))
+        shard_folders.remove_leftovers(output.path)
 
 
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(path)
+def remove_shards(run: ShardRun, shards: Sequence[Shard]) -> None:
+    """Removes what has been made of some shards.
+
+    Raises:
+      InputError: That cannot be done.
+    """
+    for output in run.outputs:
+        for shard in shards:
+            shard_folders.remove_records(output.shard_path(shard))
 
 
 def finished_shard(run: ShardRun, shard: Shard) -> list[dict[str, Any]] | None:
     """Returns what stands beside the files of a shard; None where one is still to be made."""
     infos = []
     for output in run.outputs:
-        path = output.shard_path(shard)
-        info = record_info.read_info(path) if os.path.exists(path) else None
-        if info is None or info.get("run") != run.run:
+        info = shard_folders.known_info(output.shard_path(shard))
+        is_ours = info is not None and info.get("run") == run.run
+        # A plan for less memory may divide the same text in another way.
+        if not is_ours or info.get("text") != shard.text_digest:
             return None
         infos.append(info)
     return infos
@@ -294,7 +316,7 @@ def _set_info(path: str, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
     common = {
         name: value
         for name, value in infos[0].items()
-        if name not in summed and name not in ("sha256", "shard")
+        if name not in summed and name not in ("sha256", "shard", "text")
     }
     shards = [
         {
@@ -325,6 +347,7 @@ class ShardMaker:
         """Makes the tokenizer."""
         self._run = run
         self._tokenizer = make_tokenizer(run.settings.tokenizer)
+        self._text = {file.path: file for file in run.text}
 
     def close(self) -> None:
         """Closes the tokenizer."""
@@ -344,23 +367,28 @@ class ShardMaker:
         lines = (line for block in shard.blocks for line in self._lines(block))
         for some_lines, tokenized in tokenize_blocks_by(self._tokenizer, lines):
             documents.add_lines(some_lines, tokenized)
-        infos = []
-        for output in self._run.outputs:
-            maker = RecordMaker(
-                documents,
-                self._tokenizer,
-                settings,
-                output.length,
-                f"{settings.random_seed},{shard.number}",
-            )
-            facts = {
-                "run": self._run.run,
-                "shard": shard.number,
-                "num_shards": shard.count,
-                **settings.facts(output.length, self._tokenizer, documents.counts),
-            }
-            infos += maker.write([output.shard_path(shard)], facts)
-        return infos
+        for path in {path for block in shard.blocks for path, _, _ in block.ranges}:
+            check_unchanged(self._text[path], self._run.open_file)
+        return [self._write(shard, documents, output) for output in self._run.outputs]
+
+    def _write(self, shard: Shard, documents: Documents, output: OutputSet) -> dict[str, Any]:
+        settings = self._run.settings
+        maker = RecordMaker(
+            documents,
+            self._tokenizer,
+            settings,
+            output.length,
+            f"{settings.random_seed},{shard.number}",
+        )
+        facts = {
+            "run": self._run.run,
+            "text": shard.text_digest,
+            "shard": shard.number,
+            "num_shards": shard.count,
+            **settings.facts(output.length, self._tokenizer, documents.counts),
+        }
+        (info,) = maker.write([output.shard_path(shard)], facts)
+        return info
 
     def _lines(self, block: TextBlock) -> Iterator[str]:
         yield from read_block(block, self._run.open_file)

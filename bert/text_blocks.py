@@ -23,7 +23,23 @@ from deeq_bert.tokenizers.errors import InputError
 _BLOCKS_OF_A_SHARD = 16
 _LARGEST_BLOCK_BYTES = 4 << 20
 
+_WRITTEN_TO = "Start again with files that nobody writes to."
+
 OpenFile = Callable[[str], BinaryIO]
+
+
+class TextFile(NamedTuple):
+    """What tells whether a file is the one it was.
+
+    Attributes:
+      path: The file.
+      num_bytes: How long it is.
+      changed: When it was last written to, in nanoseconds; None where that is not known.
+    """
+
+    path: str
+    num_bytes: int
+    changed: int | None
 
 
 class FileRange(NamedTuple):
@@ -67,6 +83,28 @@ def count_bytes(files: Sequence[str], open_file: OpenFile = open_local) -> int:
       InputError: A file cannot be read.
     """
     return sum(_size(path, open_file) for path in files)
+
+
+def describe_file(path: str, open_file: OpenFile = open_local) -> TextFile:
+    """Returns what tells whether a file is the one it was.
+
+    Raises:
+      InputError: The file cannot be read.
+    """
+    changed = None
+    with contextlib.suppress(OSError):
+        changed = os.stat(path).st_mtime_ns
+    return TextFile(path, _size(path, open_file), changed)
+
+
+def check_unchanged(file: TextFile, open_file: OpenFile = open_local) -> None:
+    """Checks that a file is still as it was described.
+
+    Raises:
+      InputError: It has been written to since, or cannot be read.
+    """
+    if describe_file(file.path, open_file) != file:
+        raise InputError(f"{file.path} has changed since the run began. {_WRITTEN_TO}")
 
 
 def block_size(num_bytes: int, num_shards: int) -> int:
@@ -262,8 +300,7 @@ def _read_line(file: BinaryIO, path: str, offset: int, end: int) -> bytes:
         raise text_files.long_line_error(path, offset, "the line at byte offset")
     if not line or offset + len(line) > end:
         raise InputError(
-            f"{path} has changed since the run began, at byte offset {offset}. Start again with "
-            "files that nobody writes to."
+            f"{path} has changed since the run began, at byte offset {offset}. {_WRITTEN_TO}"
         )
     return line
 

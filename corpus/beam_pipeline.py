@@ -13,13 +13,13 @@ from typing import Any
 import apache_beam as beam
 
 from deeq_bert.corpus import beam_steps, deciding, part_cleaning, pipeline, writing
-from deeq_bert.corpus.beam_jobs import Jobs
 from deeq_bert.corpus.exact_duplicates import RepeatedEntry, RepeatedLines
 from deeq_bert.corpus.outputs import OutputName
 from deeq_bert.corpus.planning import Part
 from deeq_bert.corpus.run_settings import RunSettings
 from deeq_bert.corpus.sources import Source
 from deeq_bert.corpus.work_folder import WorkFolder
+from deeq_bert.tokenizers.beam_jobs import Jobs
 
 # The hashes of so much input are decided on at once: some tens of megabytes of them.
 _BYTES_OF_A_RANGE = 128 << 20

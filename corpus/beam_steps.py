@@ -16,7 +16,6 @@ import numpy as np
 
 from deeq_bert.corpus import part_cleaning, writing
 from deeq_bert.corpus.accounting import FIGURES, Account
-from deeq_bert.corpus.beam_jobs import count, do_noting_errors
 from deeq_bert.corpus.deduplication import (
     DUPLICATE,
     NUM_HASHES,
@@ -31,6 +30,7 @@ from deeq_bert.corpus.exact_duplicates import RepeatedEntry, RepeatedLines, find
 from deeq_bert.corpus.planning import Part
 from deeq_bert.corpus.sources import Source
 from deeq_bert.corpus.work_folder import part_file, write_marker
+from deeq_bert.tokenizers.beam_jobs import count, do_noting_errors
 
 # What a part has in a range of hashes, as bytes of arrays, which Beam passes on at no cost: the
 # number of the part, hashes, indices and groups (see deduplication.Entries).

@@ -22,24 +22,16 @@ Examples:
     --parallelism=64 --environment_type=EXTERNAL --environment_config=localhost:50000
 """
 
-import logging as python_logging
-import sys
-
 from absl import flags, logging
 
 from deeq_bert.corpus import cleaning_flags, report
-from deeq_bert.tokenizers import command_line
+from deeq_bert.tokenizers import beam_flags, command_line
 from deeq_bert.tokenizers.errors import InputError
 
 FLAGS = flags.FLAGS
 
 cleaning_flags.define_cleaning_flags()
-flags.DEFINE_string(
-    "runner",
-    "DirectRunner",
-    "What runs the jobs, as Beam names it: DirectRunner on this machine, FlinkRunner, SparkRunner, "
-    "PortableRunner, DataflowRunner ... Its options stand after --.",
-)
+flags.adopt_module_key_flags(beam_flags)
 flags.DEFINE_bool("dry_run", False, "Refused: clean_corpus.py has it.")
 flags.DEFINE_float("near_dedup", None, "Refused: only clean_corpus.py finds near-duplicates.")
 flags.DEFINE_integer("num_workers", None, "Refused: it is an option of the runner, after --.")
@@ -53,32 +45,15 @@ def main(beam_options: list[str]) -> None:
     """
     _check_flags()
     settings = cleaning_flags.given_settings(near_dedup=None, num_workers=1)
-    beam_jobs, beam_pipeline = _import_beam()
+    with beam_flags.importing_beam("clean_corpus.py"):
+        from deeq_bert.corpus import beam_pipeline
+        from deeq_bert.tokenizers import beam_jobs
     jobs = beam_jobs.Jobs(FLAGS.runner, beam_options)
     result = beam_pipeline.clean_corpus(cleaning_flags.given_sources(), settings, jobs)
     for line in report.summary_lines(result):
         logging.info("%s", line)
     logging.info("%d files at %s", len(result["outputs"]), FLAGS.output_file)
     logging.info("What was removed and changed, with samples: %s/report.html", settings.report_dir)
-
-
-def _import_beam() -> tuple:
-    """Returns the modules that need Beam, which takes a second and is not always installed."""
-    # Its notes about itself, some of them made while it is imported, would bury the log.
-    python_logging.getLogger("apache_beam").setLevel(python_logging.WARNING)
-    python_logging.disable(python_logging.WARNING)
-    try:
-        from deeq_bert.corpus import beam_jobs, beam_pipeline
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "apache_beam":
-            raise
-        raise InputError(
-            'Apache Beam is not installed. Install it with pip install "deeq-bert[beam]", or use '
-            "clean_corpus.py, which needs nothing more, on one machine."
-        ) from None
-    finally:
-        python_logging.disable(python_logging.NOTSET)
-    return beam_jobs, beam_pipeline
 
 
 def _check_flags() -> None:
@@ -89,11 +64,7 @@ def _check_flags() -> None:
             "--near_dedup: near-duplicates are found by clean_corpus.py only. Leave it out, or "
             "clean on one machine."
         )
-    if FLAGS.num_workers is not None:
-        raise InputError(
-            "--num_workers: how many work is an option of the runner and stands after --, as in "
-            "-- --direct_running_mode=multi_processing --direct_num_workers=8."
-        )
+    beam_flags.refuse_num_workers()
     if not FLAGS.output_file:
         raise InputError(
             "--output_file is missing: give the text files to write, as in train-@####.txt."
@@ -101,16 +72,6 @@ def _check_flags() -> None:
     cleaning_flags.check_cleaning_flags()
 
 
-def _split_command_line() -> list[str]:
-    """Takes what stands after -- off the command line, and returns it."""
-    if "--" not in sys.argv:
-        return []
-    place = sys.argv.index("--")
-    options = sys.argv[place + 1 :]
-    del sys.argv[place:]
-    return options
-
-
 if __name__ == "__main__":
-    options_after = _split_command_line()
+    options_after = beam_flags.take_beam_options()
     command_line.run(lambda: main(options_after))

@@ -31,9 +31,11 @@ COMMAND_LINE = (
     "bert/fine_tuning_flags.py",
     "bert/pretraining_flags.py",
     "bert/record_flags.py",
+    "bert/record_runs.py",
     "bert/squad_flags.py",
     "bert/tpu_flags.py",
     "corpus/cleaning_flags.py",
+    "tokenizers/beam_flags.py",
     "tokenizers/command_line.py",
     "tokenizers/tokenizer_flags.py",
 )

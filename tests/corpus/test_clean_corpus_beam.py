@@ -162,7 +162,8 @@ def test_the_number_of_workers_decides_nothing(sample_runs, run_script, reposito
 
 @needs_beam
 def test_real_comments_become_the_same_files_over_many_ranges(real_corpus, tmp_path, monkeypatch):
-    from deeq_bert.corpus import beam_jobs, beam_pipeline
+    from deeq_bert.corpus import beam_pipeline
+    from deeq_bert.tokenizers import beam_jobs
 
     pattern = str(real_corpus / "comments" / "kocohub_unlabeled_txt" / "unlabeled" / "*.txt")
     monkeypatch.setattr(beam_pipeline, "_BYTES_OF_A_RANGE", 1 << 19)
@@ -189,7 +190,8 @@ def clean_on_beam(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(content: str, name: str = "a.txt", source: str = "books", **changes) -> dict:
-        from deeq_bert.corpus import beam_jobs, beam_pipeline
+        from deeq_bert.corpus import beam_pipeline
+        from deeq_bert.tokenizers import beam_jobs
 
         if not os.path.exists(name):
             pathlib.Path(name).write_text(content, encoding="utf-8")

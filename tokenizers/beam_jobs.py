@@ -22,7 +22,7 @@ DIRECT = "DirectRunner"
 
 Result = TypeVar("Result")
 
-_NAMESPACE = "corpus"
+_NAMESPACE = "deeq_bert"
 _SECONDS_BETWEEN_LOOKS = 0.2
 # Kinds of notes, of errors that are sure to come again and of others.
 _FINAL, _PASSING = "error", "failure"
