@@ -239,8 +239,8 @@ def direct_jobs():
 
 @needs_beam
 def test_an_error_in_a_worker_is_told_as_it_is(run_in, tmp_path):
-    # Behind the lines that are tried before the work.
-    lines = ["비가 왔다.", "책을 읽었다.", ""] * 400
+    # Behind what is read to try the text before the work.
+    lines = ["비가 왔다.", "책을 읽었다.", ""] * 10_000
     content = "\n".join(lines).encode() + "한글\n".encode("cp949")
     (tmp_path / "long.txt").write_bytes(content)
     completed = run_in(tmp_path, SCRIPT, input_file="long.txt")
