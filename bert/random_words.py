@@ -108,7 +108,9 @@ class RandomWords:
         """
         # Behind the items that are kept, what goes to the end of the list is never seen again.
         stop = len(items) if kept is None else max(kept, 1)
-        last = self._shuffle_end(items, stop)
+        last = len(items) - 1
+        if last > 254:
+            last = self._shuffle_end(items, stop)
         high_bytes, position = self.high_bytes, self.position
         while last > 0:
             shift = 8 - (last + 1).bit_length()

@@ -47,7 +47,7 @@ from deeq_bert.tokenizers.parallel import tokenize_blocks_by
 # What a process takes that makes shards: the least, and with a morpheme analyser in it (Kiwi), in
 # bytes; and for each byte of text of a shard, and again for each use of the text. Measured by
 # tests/benchmarks/records_memory.py, and rounded up.
-_PROCESS_BYTES, _ANALYZER_BYTES = 150_000_000, 1_200_000_000
+_PROCESS_BYTES, _ANALYZER_BYTES = 150_000_000, 500_000_000
 _BYTES_PER_BYTE, _BYTES_PER_BYTE_AND_USE = 2.0, 1.5
 # The text of a shard is not planned shorter than this, nor longer than the memory allows by more
 # than that factor, which the rounding above covers.

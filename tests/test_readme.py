@@ -1,8 +1,11 @@
 """README.md's commands: every `bash` block is run, and the files it names are there.
 
+Those for Apache Beam are run where it is installed.
+
 An `sh` block needs files that are not ours; its flags must exist.
 """
 
+import importlib.util
 import os
 import pathlib
 import re
@@ -30,6 +33,12 @@ FINE_TUNING_FLAGS = {
 }
 # The flags of google-research/bert.
 ORIGINAL = {
+    "create_pretraining_data": {
+        *("input_file", "output_file", "vocab_file", "do_lower_case", "do_whole_word_mask"),
+        *("max_seq_length", "max_predictions_per_seq", "random_seed", "dupe_factor"),
+        *("masked_lm_prob", "short_seq_prob"),
+    },
+    "inspect_records": set(),
     "run_pretraining": {
         *("bert_config_file", "input_file", "output_dir", "init_checkpoint", "max_seq_length"),
         *("max_predictions_per_seq", "do_train", "do_eval", "train_batch_size", "learning_rate"),
@@ -95,6 +104,11 @@ def test_the_first_block_is_the_set_up(readme, repository):
     assert SET_UP[1] in (repository / ".ci" / "run").read_text()
 
 
+def can_run(block: str) -> bool:
+    """Whether what a block needs is installed."""
+    return "_beam.py" not in block or importlib.util.find_spec("apache_beam") is not None
+
+
 class Journey:
     """What the commands of README.md made and said."""
 
@@ -111,7 +125,7 @@ def journey(repository, tmp_path_factory) -> Journey:
         shutil.copytree(repository / name, folder / name)
     programs = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
     readme = (repository / "README.md").read_text(encoding="utf-8")
-    commands = "\n".join(bash_blocks(readme)[1:])
+    commands = "\n".join(filter(can_run, bash_blocks(readme)[1:]))
     completed = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
         cwd=folder,
@@ -153,6 +167,16 @@ def test_cleaning_says_what_is_shown(journey, readme):
     shown = [line for block in output_blocks(cleaning) for line in block.splitlines()]
     assert len(shown) > 50
     assert [line for line in shown if without_speed(line) not in said and line not in said] == []
+
+
+def test_record_making_says_what_is_shown(journey, readme):
+    said = {without_speed(line) for line in journey.completed.stderr.splitlines()}
+    said |= set(journey.completed.stdout.splitlines())
+    records = readme.split("\n## Records of a large corpus\n")[1]
+    records = records.split("\n## Pre-training that takes weeks\n")[0]
+    shown = [line for block in output_blocks(records) for line in block.splitlines()]
+    assert len(shown) > 15
+    assert [line for line in shown if line not in said] == []
 
 
 def test_pretraining_says_what_is_shown(journey, readme):
@@ -229,7 +253,10 @@ def flags_of(repository) -> dict[str, set[str]]:
     """The flags of the scripts that the table is about."""
     scripts = {
         "clean_corpus": "corpus",
+        "clean_corpus_beam": "corpus",
         "create_pretraining_data": "bert",
+        "create_pretraining_data_beam": "bert",
+        "inspect_records": "bert",
         "run_pretraining": "bert",
         "run_classifier": "bert",
         "run_squad": "bert",
@@ -275,6 +302,7 @@ def test_flags_are_in_the_table_or_the_original(script, readme, flags_of):
 def test_commands_for_real_files_have_flags_that_exist(readme, flags_of):
     blocks = re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     assert blocks
-    for block in blocks:
-        (script,) = re.findall(r"^python bert/(\w+)\.py ", block)
-        assert set(re.findall(r"--(\w+)", block)) <= flags_of[script]
+    for command in "\n".join(blocks).split("\n\n"):
+        # What stands after -- is for Beam.
+        (script,) = re.findall(r"^python (?:bert|corpus)/(\w+)\.py ", command, re.MULTILINE)
+        assert set(re.findall(r"--(\w+)", command.partition(" -- ")[0])) <= flags_of[script]
