@@ -2,7 +2,7 @@
 
 What is masked of a record is a function of the seed, the record, the epoch and the position alone,
 computed and not stored: a run that goes on, another batch size, and a machine that reads only its
-part of a batch all get the same masks. The distribution is that of `instances.Masker`.
+part of a batch all get the same masks. The distribution is that of `masking.Masker`.
 """
 
 import hashlib

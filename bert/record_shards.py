@@ -27,7 +27,6 @@ from deeq_bert.bert.record_making import (
     name_of_length,
 )
 from deeq_bert.bert.text_blocks import (
-    OpenFile,
     TextBlock,
     TextFile,
     assign_blocks,
@@ -35,7 +34,6 @@ from deeq_bert.bert.text_blocks import (
     check_unchanged,
     count_bytes,
     describe_file,
-    open_local,
     plan_blocks,
     read_block,
 )
@@ -113,14 +111,12 @@ class ShardRun:
       outputs: Where they go; one for each length of the settings.
       run: Names text and settings: shards of one run have the same.
       text: Its files, as they were at the start.
-      open_file: Opens a file of the text.
     """
 
     settings: RecordSettings
     outputs: tuple[OutputSet, ...]
     run: str
     text: tuple[TextFile, ...]
-    open_file: OpenFile = open_local
 
 
 def plan_shards(
@@ -129,7 +125,6 @@ def plan_shards(
     num_shards: int | None,
     max_memory_mb: int | None,
     has_analyzer: bool,
-    open_file: OpenFile = open_local,
 ) -> list[Shard]:
     """Divides text into shards.
 
@@ -139,12 +134,11 @@ def plan_shards(
       num_shards: How many shards; None for as many as the memory asks for.
       max_memory_mb: How many megabytes a process may take; None where `num_shards` decides.
       has_analyzer: Whether a process has a morpheme analyser in it.
-      open_file: Opens a file.
 
     Raises:
       InputError: That cannot be done, or a file cannot be read.
     """
-    num_bytes = count_bytes(input_files, open_file)
+    num_bytes = count_bytes(input_files)
     given, most = num_shards, num_bytes
     remedy = "Put blank lines between its documents."
     if max_memory_mb is not None:
@@ -158,9 +152,7 @@ def plan_shards(
             )
         num_shards = num_shards or needed
         remedy = "Put blank lines between its documents, or raise --max_memory_mb."
-    blocks = plan_blocks(
-        input_files, min(block_size(num_bytes, num_shards), most), most, remedy, open_file
-    )
+    blocks = plan_blocks(input_files, min(block_size(num_bytes, num_shards), most), most, remedy)
     while True:
         dealt_out = assign_blocks(blocks, num_shards, settings.random_seed)
         shards = [Shard(number, num_shards, blocks) for number, blocks in enumerate(dealt_out)]
@@ -196,7 +188,6 @@ def shard_run(
     settings: RecordSettings,
     output_file: str,
     num_shards: int,
-    open_file: OpenFile = open_local,
 ) -> ShardRun:
     """Returns what making the shards takes.
 
@@ -205,12 +196,11 @@ def shard_run(
       settings: How the records are made.
       output_file: What the names of the shards begin with, LENGTH_MARK standing for the length.
       num_shards: How many shards.
-      open_file: Opens a file of the text.
 
     Raises:
       InputError: A file cannot be read.
     """
-    text = tuple(describe_file(path, open_file) for path in input_files)
+    text = tuple(describe_file(path) for path in input_files)
     facts = {
         "version": _VERSION,
         "num_shards": num_shards,
@@ -227,7 +217,7 @@ def shard_run(
     outputs = tuple(
         OutputSet(name_of_length(output_file, length), length) for length in settings.lengths
     )
-    return ShardRun(settings, outputs, digest[:16], text, open_file)
+    return ShardRun(settings, outputs, digest[:16], text)
 
 
 def prepare_outputs(run: ShardRun, num_shards: int, overwrite: bool) -> None:
@@ -368,7 +358,7 @@ class ShardMaker:
         for some_lines, tokenized in tokenize_blocks_by(self._tokenizer, lines):
             documents.add_lines(some_lines, tokenized)
         for path in {path for block in shard.blocks for path, _, _ in block.ranges}:
-            check_unchanged(self._text[path], self._run.open_file)
+            check_unchanged(self._text[path])
         return [self._write(shard, documents, output) for output in self._run.outputs]
 
     def _write(self, shard: Shard, documents: Documents, output: OutputSet) -> dict[str, Any]:
@@ -391,6 +381,6 @@ class ShardMaker:
         return info
 
     def _lines(self, block: TextBlock) -> Iterator[str]:
-        yield from read_block(block, self._run.open_file)
+        yield from read_block(block)
         # Blocks are whole documents, but the last of the text need not end in a blank line.
         yield ""

@@ -1,7 +1,7 @@
 """Text divided by documents into blocks that processes read on their own.
 
 Files in order are one stream of bytes with a sentence a line and a blank line between documents.
-As in `documents.DocumentReader` the end of a file ends a line and no document. Blocks are planned
+As in `documents.Documents` the end of a file ends a line and no document. Blocks are planned
 without reading the text: only a few lines are looked at where a block is to end, so that 100 GB
 are planned in seconds.
 """
@@ -12,7 +12,7 @@ import heapq
 import itertools
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from deeq_bert.tokenizers import files as text_files
@@ -24,8 +24,6 @@ _BLOCKS_OF_A_SHARD = 16
 _LARGEST_BLOCK_BYTES = 4 << 20
 
 _WRITTEN_TO = "Start again with files that nobody writes to."
-
-OpenFile = Callable[[str], BinaryIO]
 
 
 class TextFile(NamedTuple):
@@ -71,21 +69,16 @@ class TextBlock(NamedTuple):
         return sum(text_range.end - text_range.start for text_range in self.ranges)
 
 
-def open_local(path: str) -> BinaryIO:
-    """Opens a file of this machine: what the functions here read through unless told otherwise."""
-    return open(path, "rb")
-
-
-def count_bytes(files: Sequence[str], open_file: OpenFile = open_local) -> int:
+def count_bytes(files: Sequence[str]) -> int:
     """Returns how long the files are together.
 
     Raises:
       InputError: A file cannot be read.
     """
-    return sum(_size(path, open_file) for path in files)
+    return sum(_size(path) for path in files)
 
 
-def describe_file(path: str, open_file: OpenFile = open_local) -> TextFile:
+def describe_file(path: str) -> TextFile:
     """Returns what tells whether a file is the one it was.
 
     Raises:
@@ -94,16 +87,16 @@ def describe_file(path: str, open_file: OpenFile = open_local) -> TextFile:
     changed = None
     with contextlib.suppress(OSError):
         changed = os.stat(path).st_mtime_ns
-    return TextFile(path, _size(path, open_file), changed)
+    return TextFile(path, _size(path), changed)
 
 
-def check_unchanged(file: TextFile, open_file: OpenFile = open_local) -> None:
+def check_unchanged(file: TextFile) -> None:
     """Checks that a file is still as it was described.
 
     Raises:
       InputError: It has been written to since, or cannot be read.
     """
-    if describe_file(file.path, open_file) != file:
+    if describe_file(file.path) != file:
         raise InputError(f"{file.path} has changed since the run began. {_WRITTEN_TO}")
 
 
@@ -117,7 +110,6 @@ def plan_blocks(
     block_bytes: int,
     max_block_bytes: int,
     remedy: str = "Put blank lines between its documents.",
-    open_file: OpenFile = open_local,
 ) -> list[TextBlock]:
     """Divides text into blocks: each ends right after a blank line, the last with the text.
 
@@ -130,7 +122,6 @@ def plan_blocks(
       block_bytes: How long blocks should be, at least 1.
       max_block_bytes: How long they may be, and with them documents; not less than `block_bytes`.
       remedy: What to do about a document that is longer, as a sentence for the error.
-      open_file: Opens a file for reading at random.
 
     Returns:
       The blocks in the order of the text.
@@ -139,7 +130,7 @@ def plan_blocks(
       InputError: A document or a line is too long, or a file cannot be read or changes meanwhile.
     """
     blocks = []
-    with contextlib.closing(_Stream(files, open_file)) as stream:
+    with contextlib.closing(_Stream(files)) as stream:
         start = 0
         while start < stream.num_bytes:
             limit = start + max_block_bytes
@@ -155,14 +146,14 @@ def plan_blocks(
     return blocks
 
 
-def read_block(block: TextBlock, open_file: OpenFile = open_local) -> Iterator[str]:
+def read_block(block: TextBlock) -> Iterator[str]:
     """Yields the lines of a block, by the rules of `read_lines` in tokenizers/files.py.
 
     Raises:
       InputError: A file cannot be read or has changed, a line is too long or not UTF-8.
     """
     for path, offset, end in block.ranges:
-        with _reading(path), open_file(path) as file:
+        with _reading(path), open(path, "rb") as file:
             file.seek(offset)
             while offset < end:
                 line = _read_line(file, path, offset, end)
@@ -211,12 +202,11 @@ def assign_blocks(blocks: Sequence[TextBlock], num_shards: int, seed: int) -> li
 class _Stream:
     """Files end to end, looked at here and there. Offsets count from the start of the first."""
 
-    def __init__(self, files: Sequence[str], open_file: OpenFile) -> None:
+    def __init__(self, files: Sequence[str]) -> None:
         self._files = files
-        sizes = [_size(path, open_file) for path in files]
+        sizes = [_size(path) for path in files]
         self._starts = [0, *itertools.accumulate(sizes)]
         self.num_bytes = self._starts[-1]
-        self._open_file = open_file
         # The last one looked at: where the next block ends is often in the same.
         self._path: str | None = None
         self._file: BinaryIO | None = None
@@ -279,12 +269,12 @@ class _Stream:
     def _open(self, path: str) -> BinaryIO:
         if self._file is None or self._path != path:
             self.close()
-            self._path, self._file = path, self._open_file(path)
+            self._path, self._file = path, open(path, "rb")  # noqa: SIM115
         return self._file
 
 
-def _size(path: str, open_file: OpenFile) -> int:
-    with _reading(path), open_file(path) as file:
+def _size(path: str) -> int:
+    with _reading(path), open(path, "rb") as file:
         if not file.seekable():
             raise InputError(
                 f"{path} is no regular file, and cannot be read from several places. Write the "

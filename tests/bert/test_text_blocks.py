@@ -132,12 +132,12 @@ def test_an_empty_text_has_no_blocks(write):
     assert plan(write("", ""), 10) == []
 
 
-def test_only_places_near_the_ends_of_blocks_are_read(write):
+def test_only_places_near_the_ends_of_blocks_are_read(write, monkeypatch):
     class CountingFile:
         num_bytes = 0
 
-        def __init__(self, path):
-            self._file = open(path, "rb")  # noqa: SIM115
+        def __init__(self, path, mode):
+            self._file = open(path, mode)  # noqa: SIM115
             self.seek, self.seekable = self._file.seek, self._file.seekable
 
         def readline(self, size):
@@ -155,7 +155,8 @@ def test_only_places_near_the_ends_of_blocks_are_read(write):
             self.close()
 
     paths = write("a sentence\n" * 9 + "\n" + ("a sentence\n" * 9 + "\n") * 999)
-    blocks = text_blocks.plan_blocks(paths, 10_000, LIMIT, open_file=CountingFile)
+    monkeypatch.setattr(text_blocks, "open", CountingFile, raising=False)
+    blocks = text_blocks.plan_blocks(paths, 10_000, LIMIT)
     assert len(blocks) == 10
     assert 0 < CountingFile.num_bytes < 10 * 200
 
