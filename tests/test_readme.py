@@ -302,7 +302,7 @@ def test_flags_are_in_the_table_or_the_original(script, readme, flags_of):
 def test_commands_for_real_files_have_flags_that_exist(readme, flags_of):
     blocks = re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     assert blocks
-    for command in "\n".join(blocks).split("\n\n"):
+    for block in blocks:
+        (script,) = re.findall(r"^python bert/(\w+)\.py ", block)
         # What stands after -- is for Beam.
-        (script,) = re.findall(r"^python (?:bert|corpus)/(\w+)\.py ", command, re.MULTILINE)
-        assert set(re.findall(r"--(\w+)", command.partition(" -- ")[0])) <= flags_of[script]
+        assert set(re.findall(r"--(\w+)", block.partition(" -- ")[0])) <= flags_of[script]
