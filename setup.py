@@ -4,7 +4,7 @@
 `tokenizers` lands in site-packages, where it would hide other people's packages of that name.
 """
 
-from setuptools import setup
+from setuptools import Extension, setup
 
 # Another version cuts some words another way, and vocabularies name the one they were made with.
 DEEQ_REQUIREMENTS = ["kiwipiepy==0.24.1", "kiwipiepy_model==0.24.0"]
@@ -42,6 +42,8 @@ setup(
         "deeq_bert.tokenizers",
         "deeq_bert.tokenizers.analyzers",
     ],
+    # Without a C compiler it is left out, and Python does the same in twice the time.
+    ext_modules=[Extension("deeq_bert.bert._instances", ["bert/_instances.c"], optional=True)],
     package_data={
         "deeq_bert.configs.corpus": ["*.json"],
         "deeq_bert.configs.tasks": ["*.json"],

@@ -50,6 +50,7 @@ def main() -> None:
     settings = record_flags.record_settings(tokenizer_settings, tokenizer, contract)
     input_files = find_text_files("input_file", FLAGS.input_file)
     num_bytes = sum(map(os.path.getsize, input_files))
+    record_reports.tell_if_not_compiled()
     logging.info("*** Reading from input files ***")
     for path in input_files:
         logging.info("  %s", path)

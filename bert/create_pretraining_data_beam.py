@@ -67,6 +67,7 @@ def main(beam_options: list[str]) -> None:
     settings = record_flags.record_settings(tokenizer_settings, tokenizer, contract)
     input_files = list(map(os.path.abspath, find_text_files("input_file", FLAGS.input_file)))
     num_bytes = sum(map(os.path.getsize, input_files))
+    record_reports.tell_if_not_compiled()
     logging.info("*** Reading from input files ***")
     for path in input_files:
         logging.info("  %s", path)

@@ -13,7 +13,8 @@ from deeq_bert.bert import record_info
 from deeq_bert.bert.documents import Documents, TextCounts
 from deeq_bert.bert.example_encoding import ExampleEncoder
 from deeq_bert.bert.instance_blocks import InstanceReader
-from deeq_bert.bert.instances import Instances, MaskingChoice, make_instances
+from deeq_bert.bert.instances import Instances, make_instances
+from deeq_bert.bert.masking import MaskingChoice
 from deeq_bert.bert.records import frame_record
 from deeq_bert.tokenizers.base import Tokenizer, TokenizerSettings
 from deeq_bert.tokenizers.files import atomic_outputs

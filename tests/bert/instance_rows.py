@@ -9,8 +9,13 @@ import numpy as np
 from deeq_bert.bert.documents import Documents
 from deeq_bert.bert.example_encoding import ExampleEncoder
 from deeq_bert.bert.instance_blocks import InstanceBlock
-from deeq_bert.bert.instances import MaskingChoice
-from deeq_bert.bert.masking import HIDDEN_CHANCE, STAYS_CHANCE, Masker
+from deeq_bert.bert.masking import (
+    HIDDEN_CHANCE,
+    STAYS_CHANCE,
+    Masker,
+    MaskingChoice,
+    masking_facts,
+)
 from deeq_bert.bert.random_words import RandomWords
 from deeq_bert.tokenizers.base import TokenizedLines
 
@@ -121,20 +126,21 @@ def mask_pair(
     documents = documents_of([first, second], max(vocab.values()) + 1, units)
     words = RandomWords(seed, (HIDDEN_CHANCE, STAYS_CHANCE))
     length, total = len(first), len(first) + len(second)
-    masker = Masker(tokenizer, documents, *masking, total, words, hidden_chance=0, stays_chance=1)
+    facts = masking_facts(tokenizer, documents, masking, total)
+    masker = Masker(facts, words, hidden_chance=0, stays_chance=1)
     before = [vocab["[CLS]"], *first, vocab["[SEP]"], *second, vocab["[SEP]"]]
     outcomes = []
     for _ in range(draws):
         masker.mask(0, length, length, total)
+        predictions = masker.take()
         masked = list(before)
-        positions = [place + 1 + (place >= length) for place in masker.places]
-        replacements = dict(zip(masker.replaced, masker.replacements))
+        positions = [place + 1 + (place >= length) for place in predictions.places.tolist()]
+        replacements = dict(zip(predictions.replaced.tolist(), predictions.replacements.tolist()))
         for number, position in enumerate(positions):
-            if number not in masker.unchanged:
+            if number not in predictions.unchanged:
                 masked[position] = replacements.get(number, vocab["[MASK]"])
         positions.sort()
         outcomes.append((masked, positions, [before[position] for position in positions]))
-        masker.clear()
     return outcomes
 
 

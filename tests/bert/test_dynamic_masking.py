@@ -10,7 +10,7 @@ from instance_rows import Masked, mask_pair
 
 from deeq_bert.bert.dynamic_masking import DynamicMasking
 from deeq_bert.bert.instance_blocks import NEVER_MASKED
-from deeq_bert.bert.instances import MaskingChoice
+from deeq_bert.bert.masking import MaskingChoice
 from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START
 from deeq_bert.tokenizers.errors import InputError
 

@@ -24,9 +24,11 @@ from plain_instances import (
 
 from deeq_bert.bert import instances as instances_module
 from deeq_bert.bert import random_words
+from deeq_bert.bert.compiled_draws import is_compiled
 from deeq_bert.bert.documents import Documents
 from deeq_bert.bert.instance_blocks import InstanceReader
-from deeq_bert.bert.instances import MaskingChoice, make_instances
+from deeq_bert.bert.instances import make_instances
+from deeq_bert.bert.masking import MaskingChoice
 from deeq_bert.tokenizers.base import TokenizedLines
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -78,7 +80,7 @@ class Case:
     most_tokens: int = 25
     special_share: float = 0.0
     words_at_once: int = 1 << 16
-    instances_at_once: int = 8192
+    documents_at_once: int = 8192
 
     @property
     def settings(self) -> PlainSettings:
@@ -171,14 +173,17 @@ def check(monkeypatch):
 
     def run(case: Case, seed: int) -> int:
         monkeypatch.setattr(random_words, "_WORDS_AT_ONCE", case.words_at_once)
-        monkeypatch.setattr(instances_module, "_INSTANCES_AT_ONCE", case.instances_at_once)
+        monkeypatch.setattr(instances_module, "_DOCUMENTS_AT_ONCE", case.documents_at_once)
         text = case.text(random.Random(f"text {seed}"))
-        # Told apart where they are first, not as two long lists.
-        expected, rows = plain_rows(case, text, seed), our_rows(case, text, seed)
-        for number, (row, expected_row) in enumerate(zip(rows, expected)):
-            assert row == expected_row, f"instance {number} of seed {seed}: {case}"
-        assert len(rows) == len(expected)
-        return len(rows)
+        expected = plain_rows(case, text, seed)
+        for compiled in {False, is_compiled()}:
+            monkeypatch.setattr(instances_module, "is_compiled", lambda: compiled)  # noqa: B023
+            rows = our_rows(case, text, seed)
+            # Told apart where they are first, not as two long lists.
+            for number, (row, expected_row) in enumerate(zip(rows, expected)):
+                assert row == expected_row, f"instance {number} of seed {seed}, {compiled=}: {case}"
+            assert len(rows) == len(expected)
+        return len(expected)
 
     return run
 
@@ -213,8 +218,8 @@ CASES = {
     "few words at once, long sentences": Case(
         words_at_once=64, most_tokens=1500, most_sentences=3, max_seq_length=512
     ),
-    "few instances at once": Case(instances_at_once=3),
-    "one instance at once": Case(instances_at_once=1),
+    "few documents at once": Case(documents_at_once=3),
+    "one document at once": Case(documents_at_once=1),
 }
 
 
@@ -252,7 +257,7 @@ def random_case(rng: random.Random) -> Case:
         most_tokens=rng.choice((1, 5, 25, 100, 700)),
         special_share=rng.choice((0.0, 0.0, 0.01, 0.3)),
         words_at_once=rng.choice((64, 65, 700, 1 << 16)),
-        instances_at_once=rng.choice((1, 7, 8192)),
+        documents_at_once=rng.choice((1, 7, 8192)),
     )
 
 

@@ -8,8 +8,13 @@ import random
 import pytest
 from instance_rows import documents_of, mask_pair
 
-from deeq_bert.bert.instances import MaskingChoice
-from deeq_bert.bert.masking import HIDDEN_CHANCE, STAYS_CHANCE, Masker
+from deeq_bert.bert.masking import (
+    HIDDEN_CHANCE,
+    STAYS_CHANCE,
+    Masker,
+    MaskingChoice,
+    masking_facts,
+)
 from deeq_bert.bert.random_words import RandomWords
 from deeq_bert.tokenizers.base import MORPHEME_START, WORD_START
 
@@ -147,14 +152,15 @@ def test_what_is_left_of_a_word_at_the_start_of_a_segment_is_a_word(mask_unit):
 def test_what_is_noted_is_of_one_instance_after_the_other():
     documents = documents_of([ids_of("a b c d e f")], len(LetterVocabulary.vocab))
     words = RandomWords(1, (HIDDEN_CHANCE, STAYS_CHANCE))
-    masker = Masker(LetterVocabulary, documents, 0.5, 20, "token", 6, words, 0, 1)
+    facts = masking_facts(LetterVocabulary, documents, MaskingChoice(0.5, 20, "token"), 6)
+    masker = Masker(facts, words, 0, 1)
     for middle, end in ((1, 2), (3, 6), (1, 3)):
         masker.mask(0, middle, middle, end)
     # Half of the tokens with [CLS] and twice [SEP], rounded to even.
-    assert masker.counts.tolist() == [2, 4, 3]
-    assert len(masker.places) == 9
-    assert set(masker.places[:2]) == {0, 1} and set(masker.places[6:]) == {0, 1, 2}
-    assert not set(masker.unchanged) & set(masker.replaced)
-    assert len(masker.replaced) == len(masker.replacements)
-    masker.clear()
-    assert not (masker.places or masker.counts or masker.unchanged or masker.replaced)
+    made = masker.take()
+    assert made.counts.tolist() == [2, 4, 3]
+    assert len(made.places) == 9
+    assert set(made.places[:2]) == {0, 1} and set(made.places[6:]) == {0, 1, 2}
+    assert not set(made.unchanged) & set(made.replaced)
+    assert len(made.replaced) == len(made.replacements)
+    assert not any(map(len, masker.take()))
