@@ -63,7 +63,7 @@ installation_key() {
   python_version=$("$environment/bin/python" -c 'import sys; print(sys.version)' 2>/dev/null) ||
     return 1
   printf '%s\n' "$root" "$python_version"
-  cat "$root/setup.py" "$root/pyproject.toml"
+  cat "$root/setup.py" "$root/pyproject.toml" "$root/bert/_instances.c"
 }
 
 is_installed() {

@@ -35,8 +35,9 @@ class Checkout:
         (self.root / "scripts").mkdir(parents=True)
         for name in ("environment.sh", "quickstart.sh"):
             shutil.copy(repository / "scripts" / name, self.root / "scripts")
-        for name in ("setup.py", "pyproject.toml"):
-            shutil.copy(repository / name, self.root)
+        (self.root / "bert").mkdir()
+        for name in ("setup.py", "pyproject.toml", "bert/_instances.c"):
+            shutil.copy(repository / name, self.root / name)
         self.programs = folder / "programs"
         self.programs.mkdir()
         self.pip_calls_file = folder / "pip_calls"
