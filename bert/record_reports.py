@@ -23,8 +23,8 @@ def tell_if_not_compiled() -> None:
     """Tells that records could be made in half the time."""
     if not is_compiled():
         logging.info(
-            "A part of record making is not compiled here, and takes several times as long in "
-            "Python. pip install -e . compiles it where there is a C compiler."
+            "A part of record making is not compiled here, so that it takes twice the time. pip "
+            "install -e . compiles it where there are a C compiler and the headers of Python."
         )
 
 
