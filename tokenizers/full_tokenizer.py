@@ -18,9 +18,9 @@ from deeq_bert.tokenizers.wordpiece import (
     CONTINUATION,
     NO_ID,
     BasicTokenizer,
-    WordpieceEncoder,
     WordpieceTokenizer,
 )
+from deeq_bert.tokenizers.wordpiece_encoder import WordpieceEncoder
 
 
 class FullTokenizer(Tokenizer):

@@ -12,10 +12,10 @@ from deeq_bert.tokenizers.wordpiece import (
     NO_ID,
     BasicTokenizer,
     RecentResults,
-    WordpieceEncoder,
     WordpieceTokenizer,
     split_at_whitespace,
 )
+from deeq_bert.tokenizers.wordpiece_encoder import WordpieceEncoder
 
 PIECES = (
     *("[UNK]", "강", "강아지", "강아지가", "가", "고양이", "an", ".", "#", "##"),
