@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 
 from deeq_bert.tokenizers.errors import InputError
-from deeq_bert.tokenizers.files import make_folder, sync_folder
+from deeq_bert.tokenizers.files import is_running, make_folder, sync_folder
 
 
 def check_is_free(folder: str) -> None:
@@ -77,15 +77,5 @@ def _remove_orphans(parent: str, name: str) -> None:
     pattern = re.compile(rf"\.{re.escape(name)}\.{re.escape(socket.gethostname())}-(\d+)\.tmp")
     for entry in os.listdir(parent):
         match = pattern.fullmatch(entry)
-        if match and not _is_running(int(match[1])):
+        if match and not is_running(int(match[1])):
             shutil.rmtree(os.path.join(parent, entry), ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

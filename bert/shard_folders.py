@@ -10,6 +10,7 @@ from typing import Any
 from deeq_bert.bert import record_info
 from deeq_bert.bert.record_info import ShardName
 from deeq_bert.tokenizers.errors import InputError
+from deeq_bert.tokenizers.files import is_running
 
 # What tokenizers/files.py writes under before a file has its own name.
 _TEMPORARY = r"\.{name}(?:-[0-9]{{5,}}-of-[0-9]{{5,}})?(?:\.json)?\.{host}-([0-9]+)\.tmp"
@@ -125,7 +126,7 @@ def remove_leftovers(set_path: str) -> None:
     pattern = _TEMPORARY.format(name=re.escape(name), host=re.escape(socket.gethostname()))
     for entry in _entries(folder):
         match = re.fullmatch(pattern, entry)
-        if match and not _is_running(int(match[1])):
+        if match and not is_running(int(match[1])):
             _remove(os.path.join(folder, entry))
 
 
@@ -151,13 +152,3 @@ def _remove(path: str) -> None:
             os.remove(path)
     except OSError as error:
         raise InputError(f"Cannot remove {path}: {error.strerror}. Remove it by hand.") from error
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

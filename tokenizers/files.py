@@ -208,17 +208,22 @@ def _remove_orphans(path: str) -> None:
     for entry in os.listdir(folder):
         writer = entry[len(start) : -len(end)]
         ours = entry.startswith(start) and entry.endswith(end) and writer.isdigit()
-        if ours and not _is_running(int(writer)):
+        if ours and not is_running(int(writer)):
             _remove_if_there(os.path.join(folder, entry))
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether a process of this machine, told by its number, is there and not dead already."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except OSError:
         return True
+    # A dead process has its number until its parent has asked how it ended, which in a container
+    # may be late.
+    with contextlib.suppress(OSError), open(f"/proc/{process}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
     return True
 
 

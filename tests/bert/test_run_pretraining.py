@@ -254,6 +254,7 @@ def test_what_stands_where_the_run_writes_is_said(pretrain, trained):
     assert_refused(pretrain(do_train=True, num_train_steps=13), f"{trained / 'best'}: File exists")
 
 
+@pytest.mark.slow
 def test_batches_of_like_lengths_go_on_where_the_run_stopped(pretrain, finished_run, tmp_path):
     flags = {"do_train": True, "length_buckets": True, "peak_tflops": 1, "log_steps": 1}
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

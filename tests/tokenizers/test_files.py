@@ -144,6 +144,15 @@ def test_what_a_killed_run_left_is_removed(folder, ended_process):
     assert os.listdir() == ["a"]
 
 
+def test_a_dead_process_that_nobody_has_asked_for_is_not_running():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    # Until it has ended, and without taking note of that.
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not files.is_running(process.pid)
+    process.wait()
+    assert files.is_running(os.getpid())
+
+
 def test_the_temporary_files_of_others_are_left_alone(folder, ended_process):
     others = [
         orphan("a", os.getppid()),
