@@ -42,7 +42,7 @@ setup(
         "deeq_bert.tokenizers",
         "deeq_bert.tokenizers.analyzers",
     ],
-    # Without a C compiler it is left out, and Python does the same in twice the time.
+    # Without a C compiler it is left out, and Python does the same more slowly.
     ext_modules=[Extension("deeq_bert.bert._instances", ["bert/_instances.c"], optional=True)],
     package_data={
         "deeq_bert.configs.corpus": ["*.json"],

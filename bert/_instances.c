@@ -1,10 +1,9 @@
-/* Documents to pairs of segments, and masks: what instances.py and masking.py do, in a hundredth of
- * the time.
+/* Documents to pairs of segments, and masks: what plain_draws.py and masking.py do, faster.
  *
  * All of it is draws that depend on those before, one at a time, which neither Python nor numpy does
  * fast. The draws are those of Python's random.Random (Mersenne Twister, MT19937: Matsumoto and
  * Nishimura, 1998), in the order of the original's create_pretraining_data.py. The two modules in
- * Python serve where this one could not be compiled, and say what is done here and why.
+ * Python serve where this one could not be compiled, and say more of what is done here and why.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -14,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* To be changed together with that of instances.py when what the functions take or give changes. */
+/* To be changed together with that of compiled_draws.py when what the functions take or give changes. */
 #define VERSION 1
 
 #define STATE_WORDS 624

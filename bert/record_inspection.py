@@ -26,10 +26,9 @@ from deeq_bert.bert.example_checks import (
 from deeq_bert.bert.examples import FEATURE_NAMES, UNMASKED_FEATURE_NAMES, decode_example
 from deeq_bert.bert.record_blocks import read_blocks
 from deeq_bert.bert.record_info import info_path, read_info, read_set_info, shard_name
+from deeq_bert.bert.record_making import LENGTH_RANGES
 from deeq_bert.bert.records import FileScan, RecordError, scan_file
 from deeq_bert.tokenizers.errors import InputError
-
-LENGTH_BINS = 16
 
 # A block is what fits, and at least one record.
 _BLOCK_BYTES = 2 * 1024 * 1024
@@ -75,14 +74,14 @@ class FileReport:
 
 
 def length_counts(lengths: Sequence[int]) -> list[int]:
-    """Returns how many records there are of each of LENGTH_BINS ranges of lengths.
+    """Returns how many records there are of each of LENGTH_RANGES ranges of lengths.
 
     Args:
       lengths: How many there are of 0, 1, 2 ... up to max_seq_length tokens.
     """
-    counts = [0] * LENGTH_BINS
+    counts = [0] * LENGTH_RANGES
     for length, count in enumerate(lengths[1:]):
-        counts[length * LENGTH_BINS // (len(lengths) - 1)] += count
+        counts[length * LENGTH_RANGES // (len(lengths) - 1)] += count
     return counts
 
 

@@ -26,7 +26,7 @@ LENGTH_MARK = "{length}"
 # So many instances are put together at once.
 _INSTANCES_AT_ONCE = 1024
 # In how many ranges of equal width lengths are counted.
-_LENGTH_RANGES = 16
+LENGTH_RANGES = 16
 
 
 class SequenceLength(NamedTuple):
@@ -118,20 +118,20 @@ class RecordCounts:
     instance_tokens: int = 0
     random_next: int = 0
     predictions: int = 0
-    length_counts: list[int] = dataclasses.field(default_factory=lambda: [0] * _LENGTH_RANGES)
+    length_counts: list[int] = dataclasses.field(default_factory=lambda: [0] * LENGTH_RANGES)
 
     @classmethod
     def of(cls, instances: Instances, numbers: np.ndarray, max_seq_length: int) -> "RecordCounts":
         """Counts the instances of some numbers."""
         lengths = instances.lengths[numbers]
-        ranges = (lengths.astype(np.int64) - 1) * _LENGTH_RANGES // max_seq_length
+        ranges = (lengths.astype(np.int64) - 1) * LENGTH_RANGES // max_seq_length
         predictions = np.diff(instances.prediction_ends, prepend=0)[numbers]
         return cls(
             len(numbers),
             int(lengths.sum(dtype=np.int64)),
             int(np.count_nonzero(instances.random_next[numbers])),
             int(predictions.sum()),
-            np.bincount(ranges, minlength=_LENGTH_RANGES).tolist(),
+            np.bincount(ranges, minlength=LENGTH_RANGES).tolist(),
         )
 
 

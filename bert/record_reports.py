@@ -20,11 +20,11 @@ _FEW_DOCUMENTS = 100
 
 
 def tell_if_not_compiled() -> None:
-    """Tells that records could be made in half the time."""
+    """Tells that records could be made faster."""
     if not is_compiled():
         logging.info(
-            "A part of record making is not compiled here, so that it takes twice the time. pip "
-            "install -e . compiles it where there are a C compiler and the headers of Python."
+            "A part of record making is not compiled here, so that it takes up to twice the time. "
+            "pip install -e . compiles it where there are a C compiler and the headers of Python."
         )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from deeq_bert.bert.example_checks import ExampleSums
 from deeq_bert.bert.record_info import shard_name
-from deeq_bert.bert.record_inspection import LENGTH_BINS, FileReport, length_counts
+from deeq_bert.bert.record_making import LENGTH_RANGES as LENGTH_RANGES
+from deeq_bert.bert.record_making import FileReport, length_counts
 from deeq_bert.bert.record_sets import CHOICES
 
 _MEGABYTE = 1_000_000
@@ -201,8 +202,8 @@ def _histogram(counts: Sequence[int], max_seq_length: int) -> Iterator[str]:
     total = sum(counts)
     for number, count in enumerate(counts):
         # The first and the last length that fall into it.
-        first = -(-number * max_seq_length // LENGTH_BINS) + 1
-        last = -(-(number + 1) * max_seq_length // LENGTH_BINS)
+        first = -(-number * max_seq_length // LENGTH_RANGES) + 1
+        last = -(-(number + 1) * max_seq_length // LENGTH_RANGES)
         bar = "#" * round(_BAR_WIDTH * count / max(counts))
         yield f"  {first:4d} to {last:4d}  {count / total:6.1%}  {bar}".rstrip()
 
