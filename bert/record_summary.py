@@ -6,8 +6,8 @@ from typing import Any
 
 from deeq_bert.bert.example_checks import ExampleSums
 from deeq_bert.bert.record_info import shard_name
-from deeq_bert.bert.record_making import LENGTH_RANGES as LENGTH_RANGES
-from deeq_bert.bert.record_making import FileReport, length_counts
+from deeq_bert.bert.record_inspection import FileReport, length_counts
+from deeq_bert.bert.record_making import LENGTH_RANGES
 from deeq_bert.bert.record_sets import CHOICES
 
 _MEGABYTE = 1_000_000
