@@ -143,6 +143,7 @@ def _without_seconds(folder: pathlib.Path) -> dict[str, bytes]:
     return {name: value.tobytes() for name, value in values.items()} | {"state": repr(state)}
 
 
+@pytest.mark.slow
 def test_kills_change_no_loss(command, undisturbed, tmp_path):
     folder = tmp_path / "out"
     run = KilledRun(command(folder), folder)

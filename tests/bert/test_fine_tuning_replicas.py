@@ -23,6 +23,7 @@ def results(tmp_path_factory) -> list:
     return found
 
 
+@pytest.mark.slow
 def test_two_replicas_train_to_the_weights_of_one_device(results):
     one, two = results
     weights = [name for name in one.files if name.startswith(("bert.", "output_"))]
@@ -32,6 +33,7 @@ def test_two_replicas_train_to_the_weights_of_one_device(results):
     assert one["best_step"] == two["best_step"]
 
 
+@pytest.mark.slow
 def test_two_replicas_predict_as_one_device_and_in_order(results):
     one, two = results
     assert one["probabilities"].shape == (29, 2)

@@ -268,6 +268,7 @@ UPDATES = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 def test_every_device_of_every_strategy_makes_the_same_updates():
     results = {}
     for strategy in ("default", "one_device", "mirrored"):
