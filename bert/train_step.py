@@ -112,11 +112,13 @@ def make_train_step(
             gradients, metrics = _accumulate(compute, batch, accumulation_steps)
         # One tensor given to all replicas would not count as a value of each.
         metrics = {**metrics, "stop_votes": tf.identity(stop_vote)}
-        # Some may be None: an all-reduce takes none of those.
+        metrics = context.all_reduce(tf.distribute.ReduceOp.SUM, metrics)
+        # In calls of their own: one for both seems to make every gradient wait for every metric,
+        # so TensorFlow's graph optimizer drops the edge that keeps an update behind the reads
+        # before it, and later takes the call's bundle apart. Some gradients may be None, which an
+        # all-reduce does not take.
         trained = [i for i, gradient in enumerate(gradients) if gradient is not None]
-        sums, metrics = context.all_reduce(
-            tf.distribute.ReduceOp.SUM, ([gradients[i] for i in trained], metrics)
-        )
+        sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [gradients[i] for i in trained])
         sums, norm = clip(sums, scale)
         for i, gradient in zip(trained, sums):
             gradients[i] = gradient
