@@ -11,7 +11,7 @@ ensure_environment test
 cd "$root"
 run_in_environment ruff check .
 run_in_environment ruff format --check .
-# A process a core, and each test file in one of them: what its tests share is made once. In the
-# order of their names the long ones are not the last.
+# A process a core, and each test file in one of them: what its tests share is made once. As
+# they are collected the longest comes first.
 run_in_environment python -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile \
   --no-loadscope-reorder "$@"

@@ -7,19 +7,26 @@ import subprocess
 import sys
 from typing import Any
 
+from script_server import SERVER
+
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bert" / "run_pretraining.py"
 # What a checkpoint tells besides values: the time that a run has taken is in it.
 RESUME_STATE = "global_step/resume_state"
 
 
+def _words(flags: dict[str, object]) -> list[str]:
+    return [f"--{name}={value}" for name, value in flags.items() if value is not None]
+
+
 def command(**flags: object) -> list[str]:
     """The command with these flags; those that are None are left out."""
-    given = [f"--{name}={value}" for name, value in flags.items() if value is not None]
-    return [sys.executable, str(SCRIPT), *given]
+    return [sys.executable, str(SCRIPT), *_words(flags)]
 
 
 def run(flags: dict[str, object], **keywords: Any) -> subprocess.CompletedProcess:
     """Runs the script and waits for its end."""
+    if not keywords:
+        return SERVER.run(SCRIPT, *_words(flags))
     return subprocess.run(command(**flags), capture_output=True, text=True, **keywords)
 
 

@@ -107,6 +107,7 @@ def small_run(golden_model, own, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_real_fine_tuning_makes_the_table_and_is_not_done_again(evaluate, small_run, tmp_path):
     flags = (f"--model=tiny={small_run}", "--do_lower_case=False", "--num_seeds=2", "--watch")
 

@@ -192,6 +192,7 @@ def wait_for_step(out, step: int, workers: list[subprocess.Popen]) -> None:
     pytest.fail("\n".join(worker.communicate()[1] for worker in workers if worker.poll()))
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_worker_stops_all_at_the_same_step(pretraining, tmp_path):
     workers = pretraining(100_000)
     wait_for_step(tmp_path / "out", 10, workers)

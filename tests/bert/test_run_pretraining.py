@@ -234,6 +234,7 @@ def test_the_records_of_several_patterns_are_all_read(sample_records, pretrain):
     assert "No file matches nosuch* in --input_file." in completed.stderr
 
 
+@pytest.mark.slow
 def test_a_plan_times_steps_and_writes_nothing(pretrain, tmp_path):
     completed = pretrain(plan=True, train_batch_size=1, price_per_gpu_hour=2, length_buckets=True)
 
