@@ -217,6 +217,8 @@ class Benchmark:
 
 def main() -> None:
     options = parse_arguments()
+    if options.folder:
+        os.makedirs(options.folder, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         benchmark = Benchmark(options, folder)
         for case, dupe_factor in options.cases:
