@@ -29,9 +29,11 @@ class ScriptServer:
             request = {"command": command, "folder": os.getcwd(), "outputs": outputs}
             server = self._started()
             print(json.dumps(request), file=server.stdin, flush=True)
-            code = int(server.stdout.readline())
+            code = server.stdout.readline()
+            if not code:
+                raise RuntimeError(f"the server of scripts ended during {script}")
             texts = [pathlib.Path(path).read_text("utf-8") for path in outputs]
-        return subprocess.CompletedProcess([sys.executable, *command], code, *texts)
+        return subprocess.CompletedProcess([sys.executable, *command], int(code), *texts)
 
     def _started(self) -> subprocess.Popen:
         if self._process is None:
